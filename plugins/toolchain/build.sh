@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Builds every plugin and copies the finished components to target/plugins/NAME.wasm.
+# Environment: GUEST_TOOLCHAIN, GUEST_SYSROOT, GUEST_TARGET_DIR (see guest-env.sh).
+set -euo pipefail
+# Cargo runs in plugins/, where .cargo/config.toml holds the guests' linker flags.
+cd "$(dirname "$0")/.."
+source toolchain/guest-env.sh
+
+cargo build --release --locked --target "$guest_target"
+
+out=$guest_root/target/plugins
+mkdir -p "$out"
+for component in "$CARGO_TARGET_DIR/$guest_target"/release/*.wasm; do
+  # Write, then rename: a host that loads plugins meanwhile sees the old file or the new one, never a part.
+  cp "$component" "$out/.${component##*/}"
+  mv -f "$out/.${component##*/}" "$out/${component##*/}"
+  printf '%9d bytes  target/plugins/%s\n' "$(stat -c %s "$component")" "${component##*/}"
+done
