@@ -1,1 +1,14 @@
-//! Skeleton.
+//! The engine: what runs between a queue that lasts and sandboxes that end.
+//!
+//! Two ports: a [`store::Store`] keeps runs, tasks and logs; an [`executor::Executor`] does one attempt at a task. The
+//! [`dispatcher`] claims tasks while there are slots and memory, hands each to the executor with an [`attempt::AttemptHost`], and
+//! records how it ended. The [`keeper`] renews the worker's lease and runs the store's housekeeping.
+//!
+//! Deliberately absent: network, file system, and any assumption that the claimer, the log writer and the reader of a log share
+//! a process. What one of them must know of another goes through the store; signals only cut the wait.
+
+pub mod attempt;
+pub mod dispatcher;
+pub mod executor;
+pub mod keeper;
+pub mod store;

@@ -1,0 +1,89 @@
+//! Events: what happened to a run, its steps and its tasks. The records are authoritative; the events are their history.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{RunId, StepIndex};
+use crate::run::{RunState, RunStatus, StepState, StepStatus, StopReason};
+use crate::task::{Attempt, TaskState, TaskStatus};
+use crate::time::Timestamp;
+
+/// One thing that happened in a run. Every change of a state is one of the three `from`, `to` events.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Event {
+    /// The run was created.
+    RunCreated,
+    /// The run changed its state.
+    Run {
+        /// The state before.
+        from: RunStatus,
+        /// The state after.
+        to: RunState,
+    },
+    /// The run is being stopped: its waiting tasks will be cancelled, its running attempts are told to end.
+    RunStopping {
+        /// Why.
+        reason: StopReason,
+    },
+    /// A step changed its state.
+    Step {
+        /// Which.
+        step: StepIndex,
+        /// The state before.
+        from: StepStatus,
+        /// The state after.
+        to: StepState,
+    },
+    /// A step is being stopped.
+    StepStopping {
+        /// Which.
+        step: StepIndex,
+        /// Why.
+        reason: StopReason,
+    },
+    /// A step's failed tasks are being queued again, those from number `next` on; absent when all are.
+    StepRetrying {
+        /// Which.
+        step: StepIndex,
+        /// The number of the next task to look at.
+        next: Option<u32>,
+    },
+    /// A step got tasks: `count` of them, numbered from `first`.
+    TasksCreated {
+        /// Which step.
+        step: StepIndex,
+        /// The number of the first.
+        first: u32,
+        /// How many.
+        count: u32,
+        /// The task that spawned them; absent for the step's `plan`.
+        parent: Option<u32>,
+    },
+    /// A task changed its state.
+    Task {
+        /// Its step.
+        step: StepIndex,
+        /// Its number.
+        index: u32,
+        /// Its attempt: the one that starts, or the last one.
+        attempt: u32,
+        /// The state before.
+        from: TaskStatus,
+        /// The state after.
+        to: TaskState,
+        /// The attempt that ended with this change.
+        ended: Option<Box<Attempt>>,
+    },
+}
+
+/// An event where and when it happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EventRecord {
+    /// Its number among all events of the store: 1, 2, … without a gap.
+    pub seq: u64,
+    /// When.
+    pub at: Timestamp,
+    /// In which run.
+    pub run: RunId,
+    /// What.
+    pub event: Event,
+}

@@ -1,0 +1,218 @@
+//! How work fails: every failure has a cause with a name.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// The longest message that a failure keeps, in bytes: what a plugin says is cut there.
+pub const MAX_MESSAGE_LEN: usize = 8 * 1024;
+
+/// Why an attempt, a task, a step or a run failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Cause {
+    /// The plugin returned a failure of its own.
+    PluginError {
+        /// Whether it said that another attempt may succeed.
+        retryable: bool,
+    },
+    /// The plugin's code panicked.
+    Panic,
+    /// The sandbox stopped an illegal operation.
+    Trap(TrapCode),
+    /// The plugin asked for more memory (or table space) than its limit.
+    OutOfMemory,
+    /// The plugin's calls nested too deeply.
+    StackOverflow,
+    /// The plugin used up its fuel.
+    OutOfFuel,
+    /// The attempt, the step or the run took longer than its timeout.
+    TimedOut,
+    /// Somebody cancelled it.
+    Cancelled,
+    /// The plugin used a capability that its definition does not grant.
+    Denied,
+    /// The plugin passed a quota.
+    Limit(Quota),
+    /// The plugin is no valid component of the contract, or broke the contract at run time.
+    InvalidPlugin,
+    /// The host itself failed; never the plugin's fault.
+    HostFault,
+    /// The process died, or stopped renewing its lease, while it held the task.
+    HostLost,
+}
+
+/// Which illegal operation a plugin tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum TrapCode {
+    /// The instruction `unreachable`: an abort.
+    Unreachable,
+    /// A memory access out of bounds.
+    MemoryOutOfBounds,
+    /// A table access out of bounds.
+    TableOutOfBounds,
+    /// An indirect call to nothing, or to a function of another type.
+    IndirectCall,
+    /// An integer division by zero.
+    DivisionByZero,
+    /// An integer overflow, in a division or a conversion.
+    IntegerOverflow,
+    /// A conversion of something that is not a number to an integer.
+    BadConversion,
+    /// `exit` was called.
+    Exit,
+    /// Any other.
+    Other,
+}
+
+/// Which quota a plugin passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Quota {
+    /// Log lines or bytes, where the step says `log_overflow = "fail"`.
+    Log,
+    /// The size of the output.
+    Output,
+    /// Tasks spawned in the step.
+    Spawn,
+    /// The number of host calls, or the size of what one carries.
+    HostCall,
+}
+
+/// All names of causes, as [`Cause::name`] gives them.
+pub const CAUSE_NAMES: [&str; 13] = [
+    "plugin-error",
+    "panic",
+    "trap",
+    "out-of-memory",
+    "stack-overflow",
+    "out-of-fuel",
+    "timed-out",
+    "cancelled",
+    "denied",
+    "limit",
+    "invalid-plugin",
+    "host-fault",
+    "host-lost",
+];
+
+impl Cause {
+    /// The cause's name on the wire and on screens; one of [`CAUSE_NAMES`].
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::PluginError { .. } => "plugin-error",
+            Self::Panic => "panic",
+            Self::Trap(_) => "trap",
+            Self::OutOfMemory => "out-of-memory",
+            Self::StackOverflow => "stack-overflow",
+            Self::OutOfFuel => "out-of-fuel",
+            Self::TimedOut => "timed-out",
+            Self::Cancelled => "cancelled",
+            Self::Denied => "denied",
+            Self::Limit(_) => "limit",
+            Self::InvalidPlugin => "invalid-plugin",
+            Self::HostFault => "host-fault",
+            Self::HostLost => "host-lost",
+        }
+    }
+
+    /// The trap's code or the quota's name, where the cause has one.
+    pub const fn detail(self) -> Option<&'static str> {
+        match self {
+            Self::Trap(code) => Some(code.name()),
+            Self::Limit(quota) => Some(quota.name()),
+            _ => None,
+        }
+    }
+
+    /// Whether a step's retry policy applies. What would fail again in the same way does not: used-up fuel, an overflowing
+    /// stack, a passed quota, a missing grant, an invalid plugin, a failure that the plugin calls final. A lost host is retried
+    /// outside the policy, until the quarantine.
+    pub const fn is_retryable(self) -> bool {
+        match self {
+            Self::PluginError { retryable } => retryable,
+            Self::Panic | Self::Trap(_) | Self::OutOfMemory | Self::TimedOut | Self::HostFault => true,
+            Self::StackOverflow
+            | Self::OutOfFuel
+            | Self::Cancelled
+            | Self::Denied
+            | Self::Limit(_)
+            | Self::InvalidPlugin
+            | Self::HostLost => false,
+        }
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())?;
+        self.detail().map_or(Ok(()), |detail| write!(f, " ({detail})"))
+    }
+}
+
+impl TrapCode {
+    /// The code's name on the wire and on screens.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unreachable => "unreachable",
+            Self::MemoryOutOfBounds => "memory-out-of-bounds",
+            Self::TableOutOfBounds => "table-out-of-bounds",
+            Self::IndirectCall => "indirect-call",
+            Self::DivisionByZero => "division-by-zero",
+            Self::IntegerOverflow => "integer-overflow",
+            Self::BadConversion => "bad-conversion",
+            Self::Exit => "exit",
+            Self::Other => "other",
+        }
+    }
+}
+
+impl Quota {
+    /// The quota's name on the wire and on screens.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Log => "log",
+            Self::Output => "output",
+            Self::Spawn => "spawn",
+            Self::HostCall => "host-call",
+        }
+    }
+}
+
+/// A failure: its cause and what is known of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// Why.
+    pub cause: Cause,
+    /// What happened, for a person; never empty, at most [`MAX_MESSAGE_LEN`] bytes.
+    pub message: String,
+    /// The guest's stack at a trap, one frame a line.
+    pub backtrace: Option<String>,
+}
+
+impl Failure {
+    /// A failure without a backtrace. A message past [`MAX_MESSAGE_LEN`] is cut, and says so.
+    pub fn new(cause: Cause, message: impl Into<String>) -> Self {
+        let mut message = message.into();
+        if message.len() > MAX_MESSAGE_LEN {
+            let full = message.len();
+            message.truncate(message.floor_char_boundary(MAX_MESSAGE_LEN - 64));
+            message.push_str(&format!("… (cut: {full} bytes in all)"));
+        }
+        if message.is_empty() {
+            message = cause.to_string();
+        }
+        Self { cause, message, backtrace: None }
+    }
+
+    /// The same failure with the guest's stack.
+    #[must_use]
+    pub fn with_backtrace(mut self, backtrace: Option<String>) -> Self {
+        self.backtrace = backtrace;
+        self
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.cause, self.message)
+    }
+}

@@ -1,0 +1,112 @@
+//! What follows by itself: steps that settle, start or are skipped, and the end of the run.
+
+use super::run::step_index;
+use crate::event::Event;
+use crate::failure::{Cause, Failure};
+use crate::id::StepIndex;
+use crate::plan::{FailureAction, OnError, Plan};
+use crate::run::{Run, RunState, Step, StepState, StepStatus, StopReason};
+
+/// The next event that follows from the records alone, if any. Ask again after applying it, until there is none.
+pub fn consequence(run: &Run, plan: &Plan) -> Option<Event> {
+    if run.state.is_terminal() {
+        return None;
+    }
+    let mut open = false;
+    for (index, step) in run.steps.iter().enumerate() {
+        let index = step_index(index);
+        let event = match step.state.status() {
+            StepStatus::Blocked => start_or_skip(run, plan, index),
+            StepStatus::Running => settle(run, plan, index),
+            StepStatus::Succeeded | StepStatus::Failed | StepStatus::Cancelled | StepStatus::Skipped => continue,
+        };
+        if event.is_some() {
+            return event;
+        }
+        open = true;
+    }
+    (!open).then(|| Event::Run { from: run.state.status(), to: outcome(run, plan) })
+}
+
+/// A blocked step: starts when everything that it depends on ended well, and is skipped when something did not.
+fn start_or_skip(run: &Run, plan: &Plan, index: StepIndex) -> Option<Event> {
+    let change = |to| Some(Event::Step { step: index, from: StepStatus::Blocked, to });
+    if run.stop.is_some() {
+        return change(StepState::Cancelled);
+    }
+    let mut ready = true;
+    for &dependency in &plan.step(index).depends {
+        match run.step(dependency).state.status() {
+            StepStatus::Succeeded => {}
+            StepStatus::Failed if plan.step(dependency).on_error == OnError::Continue => {}
+            StepStatus::Failed | StepStatus::Cancelled | StepStatus::Skipped => return change(StepState::Skipped),
+            StepStatus::Blocked | StepStatus::Running => ready = false,
+        }
+    }
+    if ready { change(StepState::Running) } else { None }
+}
+
+/// A running step: gets its `plan` task when it starts, stops when it can't succeed, ends when no task of it is live.
+fn settle(run: &Run, plan: &Plan, index: StepIndex) -> Option<Event> {
+    let step = run.step(index);
+    if step.spawned == 0 {
+        return Some(Event::TasksCreated { step: index, first: 0, count: 1, parent: None });
+    }
+    if step.stop.is_none() {
+        if let Some(reason) = run.stop {
+            return Some(Event::StepStopping { step: index, reason });
+        }
+        let stops = step.plan_failed || plan.tolerance.failure_action == FailureAction::Stop && exceeds(step, plan);
+        if stops && step.retry_from.is_none() && step.tasks.live() > 0 {
+            return Some(Event::StepStopping { step: index, reason: StopReason::Failed });
+        }
+    }
+    if step.tasks.live() > 0 || (step.retry_from.is_some() && step.stop.is_none()) {
+        return None;
+    }
+    let to = match step.stop {
+        Some(StopReason::Cancelled | StopReason::TimedOut) => StepState::Cancelled,
+        _ if step.plan_failed || exceeds(step, plan) => StepState::Failed(step_failure(step, plan)),
+        _ => StepState::Succeeded,
+    };
+    Some(Event::Step { step: index, from: StepStatus::Running, to })
+}
+
+/// Whether more tasks failed than the step bears.
+fn exceeds(step: &Step, plan: &Plan) -> bool {
+    step.tasks.failed > plan.tolerance.max_child_failures
+}
+
+/// Why a step failed: the cause of its first failed task, and how many there are.
+fn step_failure(step: &Step, plan: &Plan) -> Failure {
+    let first = step.first_failure.clone().unwrap_or_else(|| Failure::new(Cause::HostFault, "a task failed before this record"));
+    let message = if step.plan_failed {
+        format!("the step's plan failed: {}", first.message)
+    } else {
+        let (failed, total, borne) = (step.tasks.failed, step.tasks.total(), plan.tolerance.max_child_failures);
+        format!("{failed} of {total} tasks failed, {borne} tolerated; the first: {}", first.message)
+    };
+    Failure::new(first.cause, message)
+}
+
+/// How a run whose steps have all ended ends.
+fn outcome(run: &Run, plan: &Plan) -> RunState {
+    match run.stop {
+        Some(StopReason::Cancelled) => return RunState::Cancelled,
+        Some(StopReason::TimedOut) => {
+            let timeout = plan.timeout.unwrap_or_default();
+            return RunState::Failed(Failure::new(Cause::TimedOut, format!("the run took longer than its timeout of {timeout:?}")));
+        }
+        Some(StopReason::Failed) | None => {}
+    }
+    let failed = run.steps.iter().zip(&plan.steps).find_map(|(step, plan)| match (&step.state, plan.on_error) {
+        (StepState::Failed(failure), OnError::Fail) => Some((plan, failure)),
+        _ => None,
+    });
+    match failed {
+        Some((step, failure)) => {
+            RunState::Failed(Failure::new(failure.cause, format!("step `{}`: {}", step.name, failure.message)))
+        }
+        None => RunState::Succeeded,
+    }
+}

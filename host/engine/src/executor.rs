@@ -1,0 +1,61 @@
+//! The port to sandboxes.
+
+use std::sync::Arc;
+
+use bulkhead_core::failure::Failure;
+use bulkhead_core::id::Digest;
+use bulkhead_core::run::Usage;
+use bytes::Bytes;
+use futures::future::BoxFuture;
+
+use crate::attempt::AttemptHost;
+use crate::store::Claimed;
+
+/// Does attempts at tasks, each in a sandbox of its own. Object-safe; share it as `Arc<dyn Executor>`.
+pub trait Executor: Send + Sync + 'static {
+    /// Does one attempt. It never fails as a call: every way to end is an [`Execution`]. It ends within the executor's stated
+    /// bound after the attempt's timeout, and after [`AttemptHost::cancelled`] fires, whatever the guest does. Dropping the
+    /// future ends the attempt, too.
+    fn execute(&self, claimed: Arc<Claimed>, host: AttemptHost) -> BoxFuture<'static, Execution>;
+
+    /// Compiles a component, checks it against the contract and asks it to describe itself.
+    ///
+    /// # Errors
+    /// What is wrong with it and how to mend it.
+    fn inspect(&self, component: Bytes) -> BoxFuture<'static, Result<Inspected, Failure>>;
+}
+
+/// How an attempt ended, and what it used.
+#[derive(Clone, Debug)]
+pub struct Execution {
+    /// How.
+    pub end: ExecutionEnd,
+    /// What it used.
+    pub usage: Usage,
+}
+
+/// How an attempt ended.
+#[derive(Clone, Debug)]
+pub enum ExecutionEnd {
+    /// It returned an output: JSON text. `plan` returns `null`.
+    Succeeded(Arc<str>),
+    /// It failed. [`Cause::Cancelled`](bulkhead_core::failure::Cause::Cancelled) is never here.
+    Failed(Failure),
+    /// It was told to end.
+    Cancelled,
+}
+
+/// What a component says of itself.
+#[derive(Clone, Debug)]
+pub struct Inspected {
+    /// The component's digest.
+    pub digest: Digest,
+    /// Its name.
+    pub name: bulkhead_core::name::Name,
+    /// Its version.
+    pub version: String,
+    /// One sentence.
+    pub summary: String,
+    /// The JSON Schema of its configuration: a valid one.
+    pub config_schema: String,
+}

@@ -1,0 +1,1 @@
+//! The keeper: renews the lease, tells attempts to end, and runs the housekeeping.
