@@ -1,1 +1,163 @@
 //! The dispatcher: claims tasks while there are slots and memory for them, and records how their attempts end.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bulkhead_core::failure::{Cause, Failure};
+use bulkhead_core::machine::Report;
+use bulkhead_core::task::AttemptEnd;
+use bulkhead_core::time::Timestamp;
+use futures::FutureExt as _;
+use tokio_util::sync::CancellationToken;
+
+use crate::attempt::AttemptHost;
+use crate::engine::Shared;
+use crate::executor::{Execution, ExecutionEnd};
+use crate::store::{ClaimRequest, Claimed, Claims, Completion, StoreError};
+
+/// The pause before a claim or a record is tried again that the store could not take.
+const STORE_RETRY: Duration = Duration::from_millis(100);
+/// The longest wait for a signal: it bounds what a lost signal costs.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// Claims and starts attempts until the worker drains.
+pub(crate) async fn dispatch(shared: Arc<Shared>) {
+    let mut work = shared.store.work_signal();
+    let mut random = Sequence(shared.config.seed);
+    while !shared.draining.is_cancelled() {
+        let request = ClaimRequest {
+            worker: shared.config.worker,
+            slots: shared.config.slots - shared.running.load(Ordering::Acquire),
+            memory: shared.config.memory - shared.reserved.load(Ordering::Acquire),
+        };
+        let mut claims = Claims::default();
+        if request.slots > 0 {
+            match shared.store.claim(request).await {
+                Ok(granted) => claims = granted,
+                // The lease ran out; the keeper registers the worker again.
+                Err(StoreError::NotFound(_)) => tokio::time::sleep(STORE_RETRY).await,
+                Err(error) => {
+                    tracing::warn!(%error, "no tasks can be claimed");
+                    tokio::time::sleep(STORE_RETRY).await;
+                }
+            }
+        }
+        let got = claims.tasks.len();
+        start_all(&shared, claims.tasks, &mut random);
+        let starved = request.slots == 0 || claims.wants_memory;
+        if got == request.slots && !starved {
+            continue;
+        }
+        let wait = claims.next_due.map_or(LONGEST_WAIT, |due| {
+            until(due, shared.store.now()).min(LONGEST_WAIT)
+        });
+        tokio::select! {
+            () = shared.draining.cancelled() => {}
+            () = work.wait(), if !starved => {}
+            () = shared.slot_freed.notified(), if starved => {}
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+}
+
+/// Starts an attempt at each claimed task.
+fn start_all(shared: &Arc<Shared>, claimed: Vec<Claimed>, random: &mut Sequence) {
+    for claimed in claimed {
+        let memory = claimed.plan.step(claimed.task.step).limits.memory;
+        shared.running.fetch_add(1, Ordering::AcqRel);
+        shared.reserved.fetch_add(memory, Ordering::AcqRel);
+        let cancel = CancellationToken::new();
+        let host = AttemptHost::new(
+            shared.store.clone(),
+            shared.pipeline.clone(),
+            Arc::new(claimed),
+            cancel,
+        );
+        shared.registry().add(host.clone());
+        shared
+            .attempts
+            .spawn(attempt(shared.clone(), host, memory, random.next()));
+    }
+    shared.registry().claims_arrived();
+}
+
+/// One attempt, from its start to the record of its end.
+async fn attempt(shared: Arc<Shared>, host: AttemptHost, memory: u64, random: u32) {
+    // A panic here is the host's fault, never the end of a slot.
+    let execution = shared.executor.execute(host.clone());
+    let execution = std::panic::AssertUnwindSafe(execution)
+        .catch_unwind()
+        .await
+        .unwrap_or_else(|_| Execution {
+            end: ExecutionEnd::Failed(Failure::new(
+                Cause::HostFault,
+                "the host panicked while it ran this attempt",
+            )),
+            usage: Default::default(),
+        });
+    shared.reserved.fetch_sub(memory, Ordering::AcqRel);
+    shared.running.fetch_sub(1, Ordering::AcqRel);
+    shared.slot_freed.notify_one();
+    record(&shared, &host, execution, random).await;
+    shared.registry().remove(&host);
+}
+
+/// Records how an attempt ended, for as long as the store can't.
+async fn record(shared: &Shared, host: &AttemptHost, execution: Execution, random: u32) {
+    let rest = host.finish_log().await;
+    let (end, output) = match execution.end {
+        ExecutionEnd::Succeeded(output) => (AttemptEnd::Succeeded, Some(output)),
+        ExecutionEnd::Failed(failure) => (AttemptEnd::Failed(failure), None),
+        ExecutionEnd::Cancelled if shared.releasing.is_cancelled() => (AttemptEnd::Released, None),
+        ExecutionEnd::Cancelled => (AttemptEnd::Cancelled, None),
+    };
+    let claimed = host.claimed();
+    let (task, attempt) = (claimed.task, claimed.attempt);
+    let completion = Completion {
+        task,
+        attempt,
+        report: Report {
+            end,
+            usage: execution.usage,
+            suppressed: rest.suppressed,
+        },
+        output,
+        first_line: rest.first_line,
+        lines: rest.lines,
+        random,
+    };
+    loop {
+        match shared.store.complete(completion.clone()).await {
+            Ok(_) => return,
+            Err(StoreError::Unavailable { reason, .. }) => {
+                tracing::warn!(%task, attempt, reason, "the end of an attempt waits for the store");
+                tokio::time::sleep(STORE_RETRY).await;
+            }
+            // Another attempt holds the task, or this end was recorded although the store could not say so.
+            Err(error) => {
+                tracing::debug!(%task, attempt, %error, "the end of a lost attempt is refused");
+                return;
+            }
+        }
+    }
+}
+
+/// The time from `now` to `due`.
+pub(crate) fn until(due: Timestamp, now: Timestamp) -> Duration {
+    due.since(now)
+}
+
+/// A sequence of pseudo-random numbers (SplitMix64, Steele, Lea and Flood 2014): enough to spread waits, and the same for the
+/// same seed.
+struct Sequence(u64);
+
+impl Sequence {
+    fn next(&mut self) -> u32 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed >> 32) as u32
+    }
+}

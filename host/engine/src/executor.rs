@@ -9,14 +9,13 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 
 use crate::attempt::AttemptHost;
-use crate::store::Claimed;
 
 /// Does attempts at tasks, each in a sandbox of its own. Object-safe; share it as `Arc<dyn Executor>`.
 pub trait Executor: Send + Sync + 'static {
-    /// Does one attempt. It never fails as a call: every way to end is an [`Execution`]. It ends within the executor's stated
+    /// Does the attempt of a host. It never fails as a call: every way to end is an [`Execution`]. It ends within the executor's stated
     /// bound after the attempt's timeout, and after [`AttemptHost::cancelled`] fires, whatever the guest does. Dropping the
     /// future ends the attempt, too.
-    fn execute(&self, claimed: Arc<Claimed>, host: AttemptHost) -> BoxFuture<'static, Execution>;
+    fn execute(&self, host: AttemptHost) -> BoxFuture<'static, Execution>;
 
     /// Compiles a component, checks it against the contract and asks it to describe itself.
     ///

@@ -1,14 +1,17 @@
 //! The engine: what runs between a queue that lasts and sandboxes that end.
 //!
-//! Two ports: a [`store::Store`] keeps runs, tasks and logs; an [`executor::Executor`] does one attempt at a task. The
-//! [`dispatcher`] claims tasks while there are slots and memory, hands each to the executor with an [`attempt::AttemptHost`], and
-//! records how it ended. The [`keeper`] renews the worker's lease and runs the store's housekeeping.
+//! Two ports: a [`store::Store`] keeps runs, tasks and logs; an [`executor::Executor`] does one attempt at a task.
+//! [`engine::Engine`] runs the two services between them: the dispatcher claims tasks while there are slots and memory, hands
+//! each to the executor with an [`attempt::AttemptHost`], and records how it ended; the keeper renews the worker's lease, tells
+//! attempts to end, and runs the store's housekeeping. [`jobs::Jobs`] is for what people ask.
 //!
 //! Deliberately absent: network, file system, and any assumption that the claimer, the log writer and the reader of a log share
 //! a process. What one of them must know of another goes through the store; signals only cut the wait.
 
 pub mod attempt;
-pub mod dispatcher;
+mod dispatcher;
+pub mod engine;
 pub mod executor;
-pub mod keeper;
+pub mod jobs;
+mod keeper;
 pub mod store;

@@ -1,0 +1,176 @@
+//! What people ask for: checking and storing definitions, uploading plugins, starting runs.
+
+use std::sync::Arc;
+
+use bulkhead_core::definition::{self, Definition, Diagnostics, KnownPlugin};
+use bulkhead_core::failure::Failure;
+use bulkhead_core::id::RunId;
+use bulkhead_core::name::Name;
+use bulkhead_core::run::Trigger;
+use bytes::Bytes;
+
+use crate::executor::Executor;
+use crate::store::{
+    CreatedRun, DefinitionRecord, Idempotency, NewRun, PluginRecord, Store, StoreError,
+};
+
+/// The largest parameters of a run, in bytes of JSON text.
+pub const MAX_PARAMETERS_LEN: usize = 1 << 20;
+
+/// Why a request was refused.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum JobError {
+    /// The definition is wrong.
+    #[error("the definition is not valid:\n{0}")]
+    Invalid(Diagnostics),
+    /// The definition must not be run.
+    #[error("the definition `{0}` is disabled: set `enabled = true` to run it")]
+    Disabled(Name),
+    /// The parameters are no JSON object, or too large.
+    #[error("the parameters are not valid: {0}")]
+    Parameters(String),
+    /// The component is no plugin.
+    #[error("the component is no valid plugin: {0}")]
+    Plugin(Failure),
+    /// The store refused, or could not.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A run to start.
+#[derive(Clone, Debug)]
+pub struct RunRequest {
+    /// Its parameters: a JSON object, `{}` where absent.
+    pub parameters: Option<Box<str>>,
+    /// What makes it start.
+    pub trigger: Trigger,
+    /// Start it once only.
+    pub idempotency: Option<Idempotency>,
+    /// 80 random bits for its id.
+    pub random: u128,
+}
+
+/// The service for definitions, plugins and new runs. Cheap to clone.
+#[derive(Clone)]
+pub struct Jobs {
+    store: Arc<dyn Store>,
+    executor: Arc<dyn Executor>,
+}
+
+impl Jobs {
+    /// The service on a store; `executor` inspects what is uploaded.
+    pub fn new(store: Arc<dyn Store>, executor: Arc<dyn Executor>) -> Self {
+        Self { store, executor }
+    }
+
+    /// Checks a definition against the plugins that there are, and stores nothing.
+    ///
+    /// # Errors
+    /// [`JobError::Invalid`] with everything that is wrong.
+    pub async fn check(&self, text: &str) -> Result<Definition, JobError> {
+        let known: Vec<_> = self
+            .store
+            .plugins()
+            .await?
+            .into_iter()
+            .map(|plugin| KnownPlugin {
+                name: plugin.name,
+                digest: plugin.digest,
+                config_schema: plugin.config_schema,
+            })
+            .collect();
+        definition::load(text, &known).map_err(JobError::Invalid)
+    }
+
+    /// Checks a definition and stores it under its id. See [`Catalog::put_definition`](crate::store::Catalog::put_definition).
+    ///
+    /// # Errors
+    /// [`JobError::Invalid`], or [`StoreError::Conflict`] where `expected` is not the stored version.
+    pub async fn put(
+        &self,
+        text: Arc<str>,
+        expected: Option<u64>,
+    ) -> Result<DefinitionRecord, JobError> {
+        let definition = self.check(&text).await?;
+        Ok(self
+            .store
+            .put_definition(definition.id, text, expected)
+            .await?)
+    }
+
+    /// Starts a run of a stored definition, with the plugins that its names mean now.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`JobError::Disabled`], [`JobError::Parameters`], [`JobError::Invalid`] where a plugin is
+    /// gone or changed its schema, [`StoreError::Conflict`] where the idempotency key was used for another request.
+    pub async fn trigger(
+        &self,
+        definition: Name,
+        request: RunRequest,
+    ) -> Result<CreatedRun, JobError> {
+        let record = self.store.definition(definition).await?;
+        self.run(&record.text, request).await
+    }
+
+    /// Starts a run of a definition's text, without storing the definition.
+    ///
+    /// # Errors
+    /// As [`Self::trigger`].
+    pub async fn run(&self, text: &str, request: RunRequest) -> Result<CreatedRun, JobError> {
+        let parameters = parameters(request.parameters)?;
+        let definition = self.check(text).await?;
+        if !definition.enabled {
+            return Err(JobError::Disabled(definition.id));
+        }
+        let new = NewRun {
+            id: RunId::new(self.store.now(), request.random),
+            plan: Arc::new(definition.plan),
+            parameters,
+            trigger: request.trigger,
+            idempotency: request.idempotency,
+        };
+        Ok(self.store.create_run(new).await?)
+    }
+
+    /// Checks a component and stores it as a plugin under the name that it calls itself.
+    ///
+    /// # Errors
+    /// [`JobError::Plugin`] with what is wrong and how to mend it.
+    pub async fn upload(&self, component: Bytes) -> Result<PluginRecord, JobError> {
+        let size = component.len() as u64;
+        let found = self
+            .executor
+            .inspect(component.clone())
+            .await
+            .map_err(JobError::Plugin)?;
+        let record = PluginRecord {
+            name: found.name,
+            version: found.version,
+            summary: found.summary,
+            config_schema: found.config_schema,
+            digest: found.digest,
+            size,
+            uploaded_at: self.store.now(),
+        };
+        Ok(self.store.put_plugin(record, component).await?)
+    }
+}
+
+/// The parameters, checked.
+fn parameters(text: Option<Box<str>>) -> Result<Arc<str>, JobError> {
+    let Some(text) = text else {
+        return Ok("{}".into());
+    };
+    if text.len() > MAX_PARAMETERS_LEN {
+        return Err(JobError::Parameters(format!(
+            "{} bytes; at most {MAX_PARAMETERS_LEN} are allowed",
+            text.len()
+        )));
+    }
+    match serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&text) {
+        Ok(_) => Ok(text.into()),
+        Err(error) => Err(JobError::Parameters(format!(
+            "expected a JSON object: {error}"
+        ))),
+    }
+}
