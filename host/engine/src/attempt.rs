@@ -50,9 +50,7 @@ mod parking {
 
 /// An attempt passed its log quota, and its step says that this is a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "the attempt logged more than {lines} lines or {bytes} bytes (`limits.log_lines`, `limits.log_bytes`)"
-)]
+#[error("the attempt logged more than {lines} lines or {bytes} bytes (`limits.log_lines`, `limits.log_bytes`)")]
 pub struct LogQuotaPassed {
     lines: u64,
     bytes: u64,
@@ -136,12 +134,7 @@ pub struct LogRest {
 
 impl AttemptHost {
     /// The host for an attempt at a claimed task; `cancel` tells it to end.
-    pub fn new(
-        store: Arc<dyn Store>,
-        pipeline: Arc<LogPipeline>,
-        claimed: Arc<Claimed>,
-        cancel: CancellationToken,
-    ) -> Self {
+    pub fn new(store: Arc<dyn Store>, pipeline: Arc<LogPipeline>, claimed: Arc<Claimed>, cancel: CancellationToken) -> Self {
         Self(Arc::new(Inner {
             store,
             pipeline,
@@ -173,13 +166,7 @@ impl AttemptHost {
     ///
     /// # Errors
     /// [`LogQuotaPassed`] where the step says `log_overflow = "fail"`.
-    pub async fn log(
-        &self,
-        level: Level,
-        source: Source,
-        message: &str,
-        fields: Option<&str>,
-    ) -> Result<(), LogQuotaPassed> {
+    pub async fn log(&self, level: Level, source: Source, message: &str, fields: Option<&str>) -> Result<(), LogQuotaPassed> {
         loop {
             let appended = self.0.appended.notified();
             if self.try_log(level, source, message, fields)? {
@@ -194,40 +181,23 @@ impl AttemptHost {
     ///
     /// # Errors
     /// [`LogQuotaPassed`] where the step says `log_overflow = "fail"`.
-    pub fn try_log(
-        &self,
-        level: Level,
-        source: Source,
-        message: &str,
-        fields: Option<&str>,
-    ) -> Result<bool, LogQuotaPassed> {
+    pub fn try_log(&self, level: Level, source: Source, message: &str, fields: Option<&str>) -> Result<bool, LogQuotaPassed> {
         let limits = &self.step().limits;
         let at = self.0.store.now();
         let mut log = self.0.log.lock();
         let message = cut_line(message, limits.log_line_bytes);
         let size = message.len() + fields.map_or(0, str::len);
-        if log.accepted_lines() >= limits.log_lines
-            || log.accepted_bytes + size as u64 > limits.log_bytes
-        {
+        if log.accepted_lines() >= limits.log_lines || log.accepted_bytes + size as u64 > limits.log_bytes {
             log.suppressed += 1;
             return match limits.log_overflow {
                 LogOverflow::Suppress => Ok(true),
-                LogOverflow::Fail => Err(LogQuotaPassed {
-                    lines: limits.log_lines,
-                    bytes: limits.log_bytes,
-                }),
+                LogOverflow::Fail => Err(LogQuotaPassed { lines: limits.log_lines, bytes: limits.log_bytes }),
             };
         }
         if log.is_full() {
             return Ok(false);
         }
-        log.lines.push(Line {
-            at,
-            level,
-            source,
-            message,
-            fields: fields.map(Box::from),
-        });
+        log.lines.push(Line { at, level, source, message, fields: fields.map(Box::from) });
         log.bytes += size;
         log.accepted_bytes += size as u64;
         self.enlist(&mut log);
@@ -269,12 +239,7 @@ impl AttemptHost {
     async fn append(&self, first: u64, lines: Vec<Line>) {
         let Claimed { task, attempt, .. } = *self.0.claimed;
         loop {
-            match self
-                .0
-                .store
-                .append_log(task, attempt, first, lines.clone())
-                .await
-            {
+            match self.0.store.append_log(task, attempt, first, lines.clone()).await {
                 Ok(()) => return,
                 Err(StoreError::Unavailable { reason, .. }) => {
                     tracing::warn!(%task, attempt, reason, "log lines wait for the store");
@@ -316,11 +281,7 @@ impl AttemptHost {
                             fields: None,
                         });
                     }
-                    return LogRest {
-                        first_line,
-                        lines,
-                        suppressed,
-                    };
+                    return LogRest { first_line, lines, suppressed };
                 }
             }
             appended.await;
@@ -391,12 +352,7 @@ fn cut_line(message: &str, limit: u64) -> Box<str> {
     if message.len() <= limit {
         return message.into();
     }
-    format!(
-        "{}… (cut: {} bytes in all)",
-        &message[..message.floor_char_boundary(limit)],
-        message.len()
-    )
-    .into()
+    format!("{}… (cut: {} bytes in all)", &message[..message.floor_char_boundary(limit)], message.len()).into()
 }
 
 /// Appends what attempts have logged. Make one per engine and run it.

@@ -49,9 +49,7 @@ pub(crate) async fn dispatch(shared: Arc<Shared>) {
         if got == request.slots && !starved {
             continue;
         }
-        let wait = claims.next_due.map_or(LONGEST_WAIT, |due| {
-            until(due, shared.store.now()).min(LONGEST_WAIT)
-        });
+        let wait = claims.next_due.map_or(LONGEST_WAIT, |due| until(due, shared.store.now()).min(LONGEST_WAIT));
         tokio::select! {
             () = shared.draining.cancelled() => {}
             () = work.wait(), if !starved => {}
@@ -68,16 +66,9 @@ fn start_all(shared: &Arc<Shared>, claimed: Vec<Claimed>, random: &mut Sequence)
         shared.running.fetch_add(1, Ordering::AcqRel);
         shared.reserved.fetch_add(memory, Ordering::AcqRel);
         let cancel = CancellationToken::new();
-        let host = AttemptHost::new(
-            shared.store.clone(),
-            shared.pipeline.clone(),
-            Arc::new(claimed),
-            cancel,
-        );
+        let host = AttemptHost::new(shared.store.clone(), shared.pipeline.clone(), Arc::new(claimed), cancel);
         shared.registry().add(host.clone());
-        shared
-            .attempts
-            .spawn(attempt(shared.clone(), host, memory, random.next()));
+        shared.attempts.spawn(attempt(shared.clone(), host, memory, random.next()));
     }
     shared.registry().claims_arrived();
 }
@@ -86,16 +77,10 @@ fn start_all(shared: &Arc<Shared>, claimed: Vec<Claimed>, random: &mut Sequence)
 async fn attempt(shared: Arc<Shared>, host: AttemptHost, memory: u64, random: u32) {
     // A panic here is the host's fault, never the end of a slot.
     let execution = shared.executor.execute(host.clone());
-    let execution = std::panic::AssertUnwindSafe(execution)
-        .catch_unwind()
-        .await
-        .unwrap_or_else(|_| Execution {
-            end: ExecutionEnd::Failed(Failure::new(
-                Cause::HostFault,
-                "the host panicked while it ran this attempt",
-            )),
-            usage: Default::default(),
-        });
+    let execution = std::panic::AssertUnwindSafe(execution).catch_unwind().await.unwrap_or_else(|_| Execution {
+        end: ExecutionEnd::Failed(Failure::new(Cause::HostFault, "the host panicked while it ran this attempt")),
+        usage: Default::default(),
+    });
     shared.reserved.fetch_sub(memory, Ordering::AcqRel);
     shared.running.fetch_sub(1, Ordering::AcqRel);
     shared.slot_freed.notify_one();
@@ -117,11 +102,7 @@ async fn record(shared: &Shared, host: &AttemptHost, execution: Execution, rando
     let completion = Completion {
         task,
         attempt,
-        report: Report {
-            end,
-            usage: execution.usage,
-            suppressed: rest.suppressed,
-        },
+        report: Report { end, usage: execution.usage, suppressed: rest.suppressed },
         output,
         first_line: rest.first_line,
         lines: rest.lines,

@@ -97,11 +97,7 @@ impl Registry {
     /// Forgets an attempt. A later attempt at the same task stays.
     pub(crate) fn remove(&mut self, host: &AttemptHost) {
         let claimed = host.claimed();
-        if self
-            .running
-            .get(&claimed.task)
-            .is_some_and(|running| running.claimed().attempt == claimed.attempt)
-        {
+        if self.running.get(&claimed.task).is_some_and(|running| running.claimed().attempt == claimed.attempt) {
             self.running.remove(&claimed.task);
         }
     }
@@ -123,9 +119,7 @@ impl Registry {
 
     /// Tells all attempts to end.
     pub(crate) fn revoke_all(&mut self) {
-        self.running
-            .values()
-            .for_each(|host| host.cancelled().cancel());
+        self.running.values().for_each(|host| host.cancelled().cancel());
     }
 
     /// All attempts.
@@ -145,14 +139,8 @@ impl Engine {
     ///
     /// # Errors
     /// What the store says to the registration.
-    pub async fn start(
-        store: Arc<dyn Store>,
-        executor: Arc<dyn Executor>,
-        config: EngineConfig,
-    ) -> StoreResult<Self> {
-        store
-            .register_worker(config.worker, config.lease, config.exclusive)
-            .await?;
+    pub async fn start(store: Arc<dyn Store>, executor: Arc<dyn Executor>, config: EngineConfig) -> StoreResult<Self> {
+        store.register_worker(config.worker, config.lease, config.exclusive).await?;
         let shared = Arc::new(Shared {
             store,
             executor,
@@ -192,9 +180,7 @@ impl Engine {
     pub async fn drain(&self, grace: Duration) -> bool {
         self.shared.draining.cancel();
         self.shared.attempts.close();
-        tokio::time::timeout(grace, self.shared.attempts.wait())
-            .await
-            .is_ok()
+        tokio::time::timeout(grace, self.shared.attempts.wait()).await.is_ok()
     }
 
     /// Ends the worker: attempts that still run are told to end and given back to the queue, and the lease with them.
@@ -208,10 +194,7 @@ impl Engine {
         self.shared.attempts.close();
         self.shared.attempts.wait().await;
         self.services.iter().for_each(JoinHandle::abort);
-        self.shared
-            .store
-            .retire_worker(self.shared.config.worker)
-            .await
+        self.shared.store.retire_worker(self.shared.config.worker).await
     }
 }
 

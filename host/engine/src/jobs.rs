@@ -10,9 +10,7 @@ use bulkhead_core::run::Trigger;
 use bytes::Bytes;
 
 use crate::executor::Executor;
-use crate::store::{
-    CreatedRun, DefinitionRecord, Idempotency, NewRun, PluginRecord, Store, StoreError,
-};
+use crate::store::{CreatedRun, DefinitionRecord, Idempotency, NewRun, PluginRecord, Store, StoreError};
 
 /// The largest parameters of a run, in bytes of JSON text.
 pub const MAX_PARAMETERS_LEN: usize = 1 << 20;
@@ -73,11 +71,7 @@ impl Jobs {
             .plugins()
             .await?
             .into_iter()
-            .map(|plugin| KnownPlugin {
-                name: plugin.name,
-                digest: plugin.digest,
-                config_schema: plugin.config_schema,
-            })
+            .map(|plugin| KnownPlugin { name: plugin.name, digest: plugin.digest, config_schema: plugin.config_schema })
             .collect();
         definition::load(text, &known).map_err(JobError::Invalid)
     }
@@ -86,16 +80,9 @@ impl Jobs {
     ///
     /// # Errors
     /// [`JobError::Invalid`], or [`StoreError::Conflict`] where `expected` is not the stored version.
-    pub async fn put(
-        &self,
-        text: Arc<str>,
-        expected: Option<u64>,
-    ) -> Result<DefinitionRecord, JobError> {
+    pub async fn put(&self, text: Arc<str>, expected: Option<u64>) -> Result<DefinitionRecord, JobError> {
         let definition = self.check(&text).await?;
-        Ok(self
-            .store
-            .put_definition(definition.id, text, expected)
-            .await?)
+        Ok(self.store.put_definition(definition.id, text, expected).await?)
     }
 
     /// Starts a run of a stored definition, with the plugins that its names mean now.
@@ -103,11 +90,7 @@ impl Jobs {
     /// # Errors
     /// [`StoreError::NotFound`], [`JobError::Disabled`], [`JobError::Parameters`], [`JobError::Invalid`] where a plugin is
     /// gone or changed its schema, [`StoreError::Conflict`] where the idempotency key was used for another request.
-    pub async fn trigger(
-        &self,
-        definition: Name,
-        request: RunRequest,
-    ) -> Result<CreatedRun, JobError> {
+    pub async fn trigger(&self, definition: Name, request: RunRequest) -> Result<CreatedRun, JobError> {
         let record = self.store.definition(definition).await?;
         self.run(&record.text, request).await
     }
@@ -138,11 +121,7 @@ impl Jobs {
     /// [`JobError::Plugin`] with what is wrong and how to mend it.
     pub async fn upload(&self, component: Bytes) -> Result<PluginRecord, JobError> {
         let size = component.len() as u64;
-        let found = self
-            .executor
-            .inspect(component.clone())
-            .await
-            .map_err(JobError::Plugin)?;
+        let found = self.executor.inspect(component.clone()).await.map_err(JobError::Plugin)?;
         let record = PluginRecord {
             name: found.name,
             version: found.version,
@@ -162,15 +141,10 @@ fn parameters(text: Option<Box<str>>) -> Result<Arc<str>, JobError> {
         return Ok("{}".into());
     };
     if text.len() > MAX_PARAMETERS_LEN {
-        return Err(JobError::Parameters(format!(
-            "{} bytes; at most {MAX_PARAMETERS_LEN} are allowed",
-            text.len()
-        )));
+        return Err(JobError::Parameters(format!("{} bytes; at most {MAX_PARAMETERS_LEN} are allowed", text.len())));
     }
     match serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&text) {
         Ok(_) => Ok(text.into()),
-        Err(error) => Err(JobError::Parameters(format!(
-            "expected a JSON object: {error}"
-        ))),
+        Err(error) => Err(JobError::Parameters(format!("expected a JSON object: {error}"))),
     }
 }

@@ -27,31 +27,17 @@ pub(crate) async fn renew(shared: Arc<Shared>) {
         let progress: Vec<_> = shared
             .registry()
             .hosts()
-            .filter_map(|host| {
-                Some((
-                    host.claimed().task,
-                    host.claimed().attempt,
-                    host.take_progress()?,
-                ))
-            })
+            .filter_map(|host| Some((host.claimed().task, host.claimed().attempt, host.take_progress()?)))
             .collect();
         if progress.is_empty() && renewed.elapsed() < config.lease / 3 {
             continue;
         }
-        match shared
-            .store
-            .renew(config.worker, config.lease, progress)
-            .await
-        {
+        match shared.store.renew(config.worker, config.lease, progress).await {
             Ok(()) => renewed = tokio::time::Instant::now(),
             Err(StoreError::NotFound(_)) => {
                 tracing::error!(worker_id = %config.worker, "the lease ran out; attempts at work are given up");
                 shared.registry().revoke_all();
-                if let Err(error) = shared
-                    .store
-                    .register_worker(config.worker, config.lease, config.exclusive)
-                    .await
-                {
+                if let Err(error) = shared.store.register_worker(config.worker, config.lease, config.exclusive).await {
                     tracing::warn!(%error, "the worker can't register again");
                 }
             }
@@ -82,9 +68,7 @@ pub(crate) async fn housekeep(shared: Arc<Shared>) {
     loop {
         let wait = match shared.store.housekeep(shared.config.retention).await {
             Ok(done) if done.again => continue,
-            Ok(done) => done.next_due.map_or(LONGEST_WAIT, |due| {
-                until(due, shared.store.now()).min(LONGEST_WAIT)
-            }),
+            Ok(done) => done.next_due.map_or(LONGEST_WAIT, |due| until(due, shared.store.now()).min(LONGEST_WAIT)),
             Err(error) => {
                 tracing::warn!(%error, "housekeeping waits for the store");
                 STORE_RETRY

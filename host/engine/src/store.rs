@@ -75,23 +75,13 @@ pub trait Queue: Send + Sync + 'static {
 
     /// Makes a worker known, its lease valid for `lease` from now. `exclusive` says that no other worker can exist (an embedded
     /// store has one process): all others' tasks are taken from them at once.
-    fn register_worker(
-        &self,
-        worker: WorkerId,
-        lease: Duration,
-        exclusive: bool,
-    ) -> StoreFuture<'_, ()>;
+    fn register_worker(&self, worker: WorkerId, lease: Duration, exclusive: bool) -> StoreFuture<'_, ()>;
 
     /// Extends a worker's lease to `lease` from now and stores what its tasks last said of their progress.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] where the lease ran out and its tasks were taken away: the worker must register anew.
-    fn renew(
-        &self,
-        worker: WorkerId,
-        lease: Duration,
-        progress: Vec<(TaskId, u32, Progress)>,
-    ) -> StoreFuture<'_, ()>;
+    fn renew(&self, worker: WorkerId, lease: Duration, progress: Vec<(TaskId, u32, Progress)>) -> StoreFuture<'_, ()>;
 
     /// Ends a worker's registration in order. It must hold no task.
     fn retire_worker(&self, worker: WorkerId) -> StoreFuture<'_, ()>;
@@ -122,13 +112,7 @@ pub trait Queue: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`Rejected::Fenced`] where the attempt does not hold the task any more.
-    fn append_log(
-        &self,
-        task: TaskId,
-        attempt: u32,
-        first: u64,
-        lines: Vec<Line>,
-    ) -> StoreFuture<'_, ()>;
+    fn append_log(&self, task: TaskId, attempt: u32, first: u64, lines: Vec<Line>) -> StoreFuture<'_, ()>;
 
     /// The attempts of this worker that are to end because their run or step is being stopped: each is named once, and what is
     /// named here was claimed before. May be empty.
@@ -154,24 +138,13 @@ pub trait Journal: Send + Sync + 'static {
     fn run(&self, run: RunId) -> StoreFuture<'_, RunView>;
 
     /// Runs, the newest first, before `before`.
-    fn runs(
-        &self,
-        filter: RunFilter,
-        before: Option<RunId>,
-        limit: usize,
-    ) -> StoreFuture<'_, Vec<Run>>;
+    fn runs(&self, filter: RunFilter, before: Option<RunId>, limit: usize) -> StoreFuture<'_, Vec<Run>>;
 
     /// A task with its input and output.
     fn task(&self, task: TaskId) -> StoreFuture<'_, TaskView>;
 
     /// Tasks of a run in the order of their ids, after `after`.
-    fn tasks(
-        &self,
-        run: RunId,
-        filter: TaskFilter,
-        after: Option<TaskId>,
-        limit: usize,
-    ) -> StoreFuture<'_, Vec<Task>>;
+    fn tasks(&self, run: RunId, filter: TaskFilter, after: Option<TaskId>, limit: usize) -> StoreFuture<'_, Vec<Task>>;
 
     /// Log lines of a run that match, with numbers greater than `after`, in order.
     fn log(&self, run: RunId, query: LogQuery) -> StoreFuture<'_, LogPage>;
@@ -202,20 +175,11 @@ pub trait Catalog: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`StoreError::Conflict`] where `expected` is given and is not the stored version (0: there is none).
-    fn put_definition(
-        &self,
-        id: Name,
-        text: Arc<str>,
-        expected: Option<u64>,
-    ) -> StoreFuture<'_, DefinitionRecord>;
+    fn put_definition(&self, id: Name, text: Arc<str>, expected: Option<u64>) -> StoreFuture<'_, DefinitionRecord>;
     /// A definition.
     fn definition(&self, id: Name) -> StoreFuture<'_, DefinitionRecord>;
     /// Definitions in the order of their ids, after `after`.
-    fn definitions(
-        &self,
-        after: Option<Name>,
-        limit: usize,
-    ) -> StoreFuture<'_, Vec<DefinitionRecord>>;
+    fn definitions(&self, after: Option<Name>, limit: usize) -> StoreFuture<'_, Vec<DefinitionRecord>>;
     /// Removes a definition. Its runs stay.
     fn delete_definition(&self, id: Name) -> StoreFuture<'_, ()>;
 
@@ -569,9 +533,7 @@ impl Role {
 
     /// The role of a name that [`Self::name`] gave.
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Viewer, Self::Operator, Self::Admin]
-            .into_iter()
-            .find(|role| role.name() == name)
+        [Self::Viewer, Self::Operator, Self::Admin].into_iter().find(|role| role.name() == name)
     }
 }
 
