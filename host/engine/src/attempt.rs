@@ -383,6 +383,7 @@ impl LogPipeline {
         loop {
             self.some.notified().await;
             tokio::select! {
+                biased;
                 () = tokio::time::sleep(FLUSH_INTERVAL) => {}
                 () = self.full.notified() => {}
             }

@@ -51,6 +51,7 @@ pub(crate) async fn dispatch(shared: Arc<Shared>) {
         }
         let wait = claims.next_due.map_or(LONGEST_WAIT, |due| until(due, shared.store.now()).min(LONGEST_WAIT));
         tokio::select! {
+            biased;
             () = shared.draining.cancelled() => {}
             () = work.wait(), if !starved => {}
             () = shared.slot_freed.notified(), if starved => {}
