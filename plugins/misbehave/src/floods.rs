@@ -1,0 +1,69 @@
+//! Too much of something that is allowed.
+
+use std::io::Write;
+
+use bulkhead_plugin::json::{Value, json};
+use bulkhead_plugin::prelude::*;
+
+/// Tasks that the bomb asks for in each call.
+const BOMB_TASKS: u64 = 100;
+
+use crate::mode::Mode;
+
+/// Host calls for ever.
+pub(crate) fn host_calls() -> ! {
+    loop {
+        std::hint::black_box(status::cancelled());
+    }
+}
+
+/// Log lines for ever.
+pub(crate) fn log() -> ! {
+    let mut line: u64 = 0;
+    loop {
+        line += 1;
+        info!("flood line {line}", line = line);
+    }
+}
+
+/// Many log lines.
+pub(crate) fn log_lines(count: u32) -> Result<Value, Error> {
+    for line in 1..=count {
+        info!("flood line {line}", line = line);
+    }
+    Ok(json!({ "written": count }))
+}
+
+/// Lines on standard error for ever.
+pub(crate) fn stderr() -> ! {
+    let mut stderr = std::io::stderr();
+    let mut line: u64 = 0;
+    loop {
+        line += 1;
+        // A host that takes no more is asked again: this is a flood.
+        let _ = stderr.write_all(format!("flood line {line} on standard error\n").as_bytes());
+    }
+}
+
+/// One log line of so many bytes.
+pub(crate) fn line_of(bytes: usize) -> Result<Value, Error> {
+    let line = "x".repeat(bytes);
+    info!("{line}");
+    Ok(json!({ "written": bytes }))
+}
+
+/// New tasks for ever, through refusals, too.
+pub(crate) fn spawn_bomb(key: &str) -> ! {
+    let mut fragment: u64 = 0;
+    let mut refused = false;
+    loop {
+        let fragments = fragment + 1..=fragment + BOMB_TASKS;
+        if let Err(error) = spawn(fragments.map(|fragment| (format!("{key}/fragment-{fragment}"), Mode::Nothing)))
+            && !refused
+        {
+            refused = true;
+            warn!("refused, going on: {error}");
+        }
+        fragment += BOMB_TASKS;
+    }
+}
