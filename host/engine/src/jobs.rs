@@ -24,6 +24,19 @@ pub enum JobError {
     /// The definition must not be run.
     #[error("the definition `{0}` is disabled: set `enabled = true` to run it")]
     Disabled(Name),
+    /// A step's tasks could never be admitted.
+    #[error(
+        "step `{step}`: one attempt may use {limit} bytes of memory, this server has {budget} for all: \
+         lower `limits.memory` or raise the server's memory budget"
+    )]
+    MemoryBudget {
+        /// The step.
+        step: Name,
+        /// Its `limits.memory`, in bytes.
+        limit: u64,
+        /// The server's budget, in bytes.
+        budget: u64,
+    },
     /// The parameters are no JSON object, or too large.
     #[error("the parameters are not valid: {0}")]
     Parameters(String),
@@ -53,12 +66,20 @@ pub struct RunRequest {
 pub struct Jobs {
     store: Arc<dyn Store>,
     executor: Arc<dyn Executor>,
+    memory: u64,
 }
 
 impl Jobs {
     /// The service on a store; `executor` inspects what is uploaded.
     pub fn new(store: Arc<dyn Store>, executor: Arc<dyn Executor>) -> Self {
-        Self { store, executor }
+        Self { store, executor, memory: u64::MAX }
+    }
+
+    /// The same service that refuses runs whose tasks could never be admitted: those that may use more memory than `memory`
+    /// bytes, the worker's whole budget.
+    #[must_use]
+    pub fn with_memory_budget(self, memory: u64) -> Self {
+        Self { memory, ..self }
     }
 
     /// Checks a definition against the plugins that there are, and stores nothing.
@@ -104,6 +125,9 @@ impl Jobs {
         let definition = self.check(text).await?;
         if !definition.enabled {
             return Err(JobError::Disabled(definition.id));
+        }
+        if let Some(step) = definition.plan.steps.iter().find(|step| step.limits.memory > self.memory) {
+            return Err(JobError::MemoryBudget { step: step.name.clone(), limit: step.limits.memory, budget: self.memory });
         }
         let new = NewRun {
             id: RunId::new(self.store.now(), request.random),

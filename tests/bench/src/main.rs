@@ -6,6 +6,7 @@ mod http;
 mod raw;
 mod report;
 mod scenarios;
+mod server;
 mod setup;
 
 use std::path::PathBuf;

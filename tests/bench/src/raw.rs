@@ -107,7 +107,8 @@ fn pooled_calls(options: &Options, report: &mut Report) {
     config.epoch_interruption(true).allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     let engine = Engine::new(&config).expect("an engine");
     let file = options.plugins.join("noop.wasm");
-    let component = Component::from_file(&engine, &file).unwrap_or_else(|error| panic!("{}: {error:?}; run `make plugins`", file.display()));
+    let component =
+        Component::from_file(&engine, &file).unwrap_or_else(|error| panic!("{}: {error:?}; run `make plugins`", file.display()));
     let mut linker: Linker<Context> = Linker::new(&engine);
     wasmtime_wasi::p2::add_to_linker_sync(&mut linker).expect("WASI");
     linker.define_unknown_imports_as_traps(&component).expect("the contract's imports");

@@ -50,7 +50,8 @@ async fn backlog(parts: &Parts, tasks: u32) -> RunId {
     let claims = store.claim(ClaimRequest { worker, slots: 1, memory: u64::MAX }).await.expect("a claim");
     let plan = &claims.tasks[0];
     for first in (0..tasks).step_by(10_000) {
-        let specs = (first..tasks.min(first + 10_000)).map(|n| TaskSpec { key: n.to_string().into(), input: "null".into() }).collect();
+        let specs =
+            (first..tasks.min(first + 10_000)).map(|n| TaskSpec { key: n.to_string().into(), input: "null".into() }).collect();
         store.spawn(plan.task, plan.attempt, specs).await.expect("spawned tasks");
     }
     store.command_run(run, RunCommand::Pause).await.expect("a paused run");
@@ -74,7 +75,8 @@ fn succeeded(task: bulkhead_core::id::TaskId, attempt: u32) -> Completion {
 /// Lets an engine drain a backlog.
 async fn drain(parts: &Parts, tasks: u32) -> Duration {
     let run = backlog(parts, tasks).await;
-    let engine = Engine::start(parts.store.clone(), parts.executor.clone(), setup::engine_config(false)).await.expect("an engine");
+    let engine =
+        Engine::start(parts.store.clone(), parts.executor.clone(), setup::engine_config(false)).await.expect("an engine");
     let start = Instant::now();
     parts.store.command_run(run, RunCommand::Resume).await.expect("a resumed run");
     setup::wait_for_end(&*parts.store, run).await;
