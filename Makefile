@@ -17,6 +17,66 @@ help: ## Lists the targets
 	  /^##@ / { printf "\n%s\n", substr($$0, 5) } \
 	  /^[a-z][a-z-]*:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+##@ Start here (each does all set-up that it needs)
+
+# The slow step of the demo logs 25 times faster than its author wrote it, unless FULL=1.
+DEMO_FLAGS := $(if $(FULL),,--set slow.log_delay_ms=20)
+
+.PHONY: demo
+demo: plugins release ## Runs the test job generator, its slow step shortened; FULL=1 as it is written
+	target/release/bulkhead run job-definitions/test_job_generator.toml --plugins target/plugins $(DEMO_FLAGS)
+
+.PHONY: test
+test: lint plugins plugins-test host-test doc ## Formats, lints, every test, documentation: all that CI checks
+
+.PHONY: serve
+serve: plugins release ## Serves the console and the API on 127.0.0.1:7070, with all plugins and job definitions
+	target/release/bulkhead serve --plugins target/plugins --definitions job-definitions
+
+##@ Host
+
+.PHONY: tools
+tools:
+	@command -v cargo >/dev/null || { echo "cargo is missing: install Rust 1.95 or newer, for instance with rustup" >&2; exit 1; }
+	@command -v cc >/dev/null || { echo "cc is missing: install a C compiler, for instance the package build-essential" >&2; exit 1; }
+
+.PHONY: build
+build: tools ## Builds the host, unoptimised, into target/debug
+	cargo build --locked --workspace
+
+.PHONY: release
+release: tools ## Builds the host as it is meant to run: target/release/bulkhead
+	cargo build --locked --release -p bulkhead
+
+.PHONY: host-test
+host-test: build plugins ## Runs the host's tests, those of the real binary with real plugins among them
+	if cargo nextest --version >/dev/null 2>&1; then \
+	  cargo nextest run --locked --workspace --no-fail-fast; \
+	else \
+	  cargo test --locked --workspace --all-targets --no-fail-fast; \
+	fi
+	cargo test --locked --workspace --doc
+
+.PHONY: lint
+lint: host-lint plugins-lint ## Checks formats and lints, warnings denied
+
+.PHONY: host-lint
+host-lint: tools
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+
+.PHONY: doc
+doc: tools ## Builds the host's documentation, warnings denied
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items
+
+.PHONY: bench
+bench: plugins release ## Measures throughput and latency, each figure beside the raw cost of its parts
+	cargo run --locked --release -p bulkhead-bench
+
+.PHONY: deny
+deny: ## Checks licences and advisories of the dependencies (needs cargo-deny)
+	cargo deny check
+
 ##@ Plugins (GUEST_TOOLCHAIN = auto, rustup or debian)
 
 .PHONY: plugins
