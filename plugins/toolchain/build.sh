@@ -6,7 +6,9 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 source toolchain/guest-env.sh
 
-cargo build --release --locked --target "$guest_target"
+# Panic messages name source files: not by where this machine keeps its registry, so that a build has one digest everywhere.
+cargo build --release --locked --target "$guest_target" \
+  --config "target.$guest_target.rustflags=[\"--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}/registry/src=registry\"]"
 
 out=$guest_root/target/plugins
 mkdir -p "$out"

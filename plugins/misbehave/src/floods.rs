@@ -2,23 +2,24 @@
 
 use std::io::Write;
 
+use bulkhead_plugin::bindings::bulkhead::plugin::log;
 use bulkhead_plugin::json::{Value, json};
 use bulkhead_plugin::prelude::*;
+
+use crate::mode::Mode;
 
 /// Tasks that the bomb asks for in each call.
 const BOMB_TASKS: u64 = 100;
 
-use crate::mode::Mode;
-
 /// Host calls for ever.
-pub(crate) fn host_calls() -> ! {
+pub(crate) fn host_calls_for_ever() -> ! {
     loop {
         std::hint::black_box(status::cancelled());
     }
 }
 
 /// Log lines for ever.
-pub(crate) fn log() -> ! {
+pub(crate) fn log_for_ever() -> ! {
     let mut line: u64 = 0;
     loop {
         line += 1;
@@ -35,7 +36,7 @@ pub(crate) fn log_lines(count: u32) -> Result<Value, Error> {
 }
 
 /// Lines on standard error for ever.
-pub(crate) fn stderr() -> ! {
+pub(crate) fn stderr_for_ever() -> ! {
     let mut stderr = std::io::stderr();
     let mut line: u64 = 0;
     loop {
@@ -47,8 +48,8 @@ pub(crate) fn stderr() -> ! {
 
 /// One log line of so many bytes.
 pub(crate) fn line_of(bytes: usize) -> Result<Value, Error> {
-    let line = "x".repeat(bytes);
-    info!("{line}");
+    // Without the macros, which would make a second copy of it.
+    log::write(log::Level::Info, &"x".repeat(bytes), "");
     Ok(json!({ "written": bytes }))
 }
 

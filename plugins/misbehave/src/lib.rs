@@ -78,15 +78,15 @@ impl Plugin for Misbehave {
             Mode::WrongFunction => faults::wrong_function(),
             Mode::EndlessLoop => faults::endless_loop(),
             Mode::EndlessLoopInHostCall => faults::endless_loop_in_host_call(),
-            Mode::HostCallFlood => floods::host_calls(),
+            Mode::HostCallFlood => floods::host_calls_for_ever(),
             Mode::MemoryHog => faults::memory_hog(),
             Mode::GiganticAllocation => faults::gigantic_allocation(),
             Mode::StackOverflow => faults::stack_overflow(),
             Mode::NativeStackOverflow => faults::native_stack_overflow(),
             Mode::TableGrowth => faults::table_growth(),
-            Mode::LogFlood => floods::log(),
+            Mode::LogFlood => floods::log_for_ever(),
             Mode::LogFloodSuppressed => floods::log_lines(step.config.flood_lines),
-            Mode::StderrFlood => floods::stderr(),
+            Mode::StderrFlood => floods::stderr_for_ever(),
             Mode::GiganticLine => floods::line_of(64 << 20),
             Mode::LongLine => floods::line_of(200 << 10),
             Mode::InvalidUtf8 => faults::invalid_utf8(),
@@ -94,8 +94,8 @@ impl Plugin for Misbehave {
             Mode::SpawnBomb => floods::spawn_bomb(&task.key),
             Mode::Nothing => Ok(Value::Null),
             Mode::BadCheckpoint => {
-                checkpoint::save_bytes(&vec![7; 16 << 20])?;
-                Ok(json!("the host took a checkpoint of 16 MiB"))
+                checkpoint::save_bytes(&vec![7; 8 << 20])?;
+                Ok(json!("the host took a checkpoint of 8 MiB"))
             }
             Mode::Exit => std::process::exit(3),
             Mode::SleepForEver => {
