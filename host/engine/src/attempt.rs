@@ -308,6 +308,12 @@ impl AttemptHost {
         std::mem::take(&mut slot.changed).then(|| slot.latest.clone())
     }
 
+    /// The progress that was taken could not be stored: take it again next time.
+    pub(crate) fn keep_progress(&self) {
+        let mut slot = self.0.progress.lock();
+        slot.changed |= slot.latest != Progress::default();
+    }
+
     /// Creates tasks in this task's step. They are durable when it returns.
     ///
     /// # Errors

@@ -25,7 +25,13 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 pub(crate) async fn dispatch(shared: Arc<Shared>) {
     let mut work = shared.store.work_signal();
     let mut random = Sequence(shared.config.seed);
+    // Whether a claim went unanswered, so that the store may count tasks to this worker that it knows nothing of.
+    let mut unanswered = false;
     while !shared.draining.is_cancelled() {
+        if unanswered {
+            unanswered = !reconcile(&shared).await;
+            continue;
+        }
         let request = ClaimRequest {
             worker: shared.config.worker,
             slots: shared.config.slots - shared.running.load(Ordering::Acquire),
@@ -33,31 +39,54 @@ pub(crate) async fn dispatch(shared: Arc<Shared>) {
         };
         let mut claims = Claims::default();
         if request.slots > 0 {
-            match shared.store.claim(request).await {
-                Ok(granted) => claims = granted,
-                // The lease ran out; the keeper registers the worker again.
-                Err(StoreError::NotFound(_)) => tokio::time::sleep(STORE_RETRY).await,
+            claims = match shared.store.claim(request).await {
+                Ok(claims) => claims,
                 Err(error) => {
+                    // After `NotFound` the lease ran out, and the keeper registers the worker again.
                     tracing::warn!(%error, "no tasks can be claimed");
-                    tokio::time::sleep(STORE_RETRY).await;
+                    unanswered = matches!(error, StoreError::Unavailable { aborted: false, .. });
+                    pause(&shared).await;
+                    continue;
                 }
-            }
+            };
         }
         let got = claims.tasks.len();
         start_all(&shared, claims.tasks, &mut random);
-        let starved = request.slots == 0 || claims.wants_memory;
-        if got == request.slots && !starved {
+        if got > 0 && got == request.slots {
             continue;
         }
         let wait = claims.next_due.map_or(LONGEST_WAIT, |due| until(due, shared.store.now()).min(LONGEST_WAIT));
         tokio::select! {
             biased;
             () = shared.draining.cancelled() => {}
-            () = work.wait(), if !starved => {}
-            () = shared.slot_freed.notified(), if starved => {}
+            () = work.wait(), if request.slots > 0 => {}
+            () = shared.slot_freed.notified(), if request.slots == 0 || claims.wants_memory => {}
             () = tokio::time::sleep(wait) => {}
         }
     }
+    // What an unanswered claim took must not stay behind.
+    while unanswered {
+        unanswered = !reconcile(&shared).await;
+    }
+}
+
+/// Gives back what the store counts to this worker and no claim has brought; whether that is done.
+async fn reconcile(shared: &Shared) -> bool {
+    let holding = shared.registry().holding();
+    match shared.store.reconcile(shared.config.worker, holding).await {
+        // Without a lease, the worker holds nothing.
+        Ok(()) | Err(StoreError::NotFound(_)) => true,
+        Err(error) => {
+            tracing::warn!(%error, "what an unanswered claim took can't be given back yet");
+            tokio::time::sleep(STORE_RETRY).await;
+            false
+        }
+    }
+}
+
+/// Waits for a while, unless the worker drains.
+async fn pause(shared: &Shared) {
+    let _ = tokio::time::timeout(STORE_RETRY, shared.draining.cancelled()).await;
 }
 
 /// Starts an attempt at each claimed task.
@@ -68,7 +97,14 @@ fn start_all(shared: &Arc<Shared>, claimed: Vec<Claimed>, random: &mut Sequence)
         shared.reserved.fetch_add(memory, Ordering::AcqRel);
         let cancel = CancellationToken::new();
         let host = AttemptHost::new(shared.store.clone(), shared.pipeline.clone(), Arc::new(claimed), cancel);
-        shared.registry().add(host.clone());
+        {
+            let mut registry = shared.registry();
+            registry.add(host.clone());
+            // The worker is being stopped, and this claim was under way when the others were told.
+            if shared.releasing.is_cancelled() {
+                host.cancelled().cancel();
+            }
+        }
         shared.attempts.spawn(attempt(shared.clone(), host, memory, random.next()));
     }
     shared.registry().claims_arrived();
@@ -77,7 +113,7 @@ fn start_all(shared: &Arc<Shared>, claimed: Vec<Claimed>, random: &mut Sequence)
 /// One attempt, from its start to the record of its end.
 async fn attempt(shared: Arc<Shared>, host: AttemptHost, memory: u64, random: u32) {
     // A panic here is the host's fault, never the end of a slot.
-    let execution = shared.executor.execute(host.clone());
+    let execution = async { shared.executor.execute(host.clone()).await };
     let execution = std::panic::AssertUnwindSafe(execution).catch_unwind().await.unwrap_or_else(|_| Execution {
         end: ExecutionEnd::Failed(Failure::new(Cause::HostFault, "the host panicked while it ran this attempt")),
         usage: Default::default(),

@@ -1,6 +1,6 @@
 //! The engine: one worker on one store, from its registration to its end.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -67,7 +67,7 @@ pub(crate) struct Shared {
     pub(crate) draining: CancellationToken,
     /// Attempts that end now are given back.
     pub(crate) releasing: CancellationToken,
-    /// Attempts from their claim to the record of their end.
+    /// The dispatcher, and attempts from their claim to the record of their end.
     pub(crate) attempts: TaskTracker,
     pub(crate) running: AtomicUsize,
     pub(crate) reserved: AtomicU64,
@@ -79,7 +79,7 @@ pub(crate) struct Shared {
 /// The attempts that can be told to end.
 #[derive(Default)]
 pub(crate) struct Registry {
-    running: HashMap<TaskId, AttemptHost>,
+    running: BTreeMap<TaskId, AttemptHost>,
     /// Tasks that are to end and whose claim has not arrived here yet; emptied by the claim that follows.
     revoked_early: Vec<TaskId>,
 }
@@ -122,6 +122,11 @@ impl Registry {
         self.running.values().for_each(|host| host.cancelled().cancel());
     }
 
+    /// All attempts, by number.
+    pub(crate) fn holding(&self) -> Vec<(TaskId, u32)> {
+        self.running.iter().map(|(task, host)| (*task, host.claimed().attempt)).collect()
+    }
+
     /// All attempts.
     pub(crate) fn hosts(&self) -> impl Iterator<Item = &AttemptHost> {
         self.running.values()
@@ -156,7 +161,8 @@ impl Engine {
         });
         let pipeline = shared.pipeline.clone();
         let services = vec![
-            tokio::spawn(dispatch(shared.clone())),
+            // Tracked as attempts are: a claim that is under way when the worker drains brings tasks, too.
+            shared.attempts.spawn(dispatch(shared.clone())),
             tokio::spawn(keeper::renew(shared.clone())),
             tokio::spawn(keeper::revoke(shared.clone())),
             tokio::spawn(keeper::housekeep(shared.clone())),

@@ -4,9 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::attempt::AttemptHost;
 use crate::dispatcher::until;
 use crate::engine::Shared;
-use crate::store::StoreError;
+use crate::store::{RunView, StoreError};
 
 /// The longest wait between two rounds of housekeeping: it bounds what a lost signal costs.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
@@ -41,7 +42,10 @@ pub(crate) async fn renew(shared: Arc<Shared>) {
                     tracing::warn!(%error, "the worker can't register again");
                 }
             }
-            Err(error) => tracing::warn!(%error, "the lease can't be renewed"),
+            Err(error) => {
+                tracing::warn!(%error, "the lease can't be renewed");
+                shared.registry().hosts().for_each(AttemptHost::keep_progress);
+            }
         }
     }
 }
@@ -56,10 +60,33 @@ pub(crate) async fn revoke(shared: Arc<Shared>) {
                 shared.registry().revoke(tasks);
                 continue;
             }
-            Err(error) => tracing::warn!(%error, "what is to end can't be read"),
+            Err(error) => {
+                tracing::warn!(%error, "what is to end can't be read");
+                // What was named may have been lost with the answer, and is named once: look at the runs themselves.
+                tokio::time::sleep(STORE_RETRY).await;
+                if !revoke_stopping(&shared).await {
+                    continue;
+                }
+            }
         }
         let _ = tokio::time::timeout(LONGEST_REVOCATION_WAIT, signal.wait()).await;
     }
+}
+
+/// Tells attempts to end whose run or step is being stopped, by the runs' records; whether all could be read.
+async fn revoke_stopping(shared: &Shared) -> bool {
+    let hosts: Vec<_> = shared.registry().hosts().cloned().collect();
+    for same_run in hosts.chunk_by(|one, other| one.claimed().task.run == other.claimed().task.run) {
+        match shared.store.run(same_run[0].claimed().task.run).await {
+            Ok(RunView { run, .. }) => {
+                let stopping = |host: &&AttemptHost| run.stop.or(run.step(host.claimed().task.step).stop).is_some();
+                same_run.iter().filter(stopping).for_each(|host| host.cancelled().cancel());
+            }
+            Err(StoreError::NotFound(_)) => {}
+            Err(_) => return false,
+        }
+    }
+    true
 }
 
 /// Does what falls due in the store: timeouts, lost workers, cancelled and retried tasks, retention.

@@ -89,6 +89,13 @@ pub trait Queue: Send + Sync + 'static {
     /// Hands out due tasks: by priority, then by due time, as many as fit `slots` and `memory`.
     fn claim(&self, request: ClaimRequest) -> StoreFuture<'_, Claims>;
 
+    /// Gives back to the queue what a worker holds by the store's word and not in fact: tasks that a claim took whose answer was
+    /// lost. `holding` are the attempts that the worker does hold. What is given back counts against no limit.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] where the lease ran out: then the worker holds nothing.
+    fn reconcile(&self, worker: WorkerId, holding: Vec<(TaskId, u32)>) -> StoreFuture<'_, ()>;
+
     /// Records how an attempt ended, with its last log lines, and returns the task's state then.
     ///
     /// # Errors
