@@ -89,9 +89,10 @@ plugins-test: ## Tests the plugins' pure parts and the SDK on this machine
 
 # With the machine's own toolchain and target: Debian's guest compiler has neither clippy nor rustfmt.
 .PHONY: plugins-lint
-plugins-lint: ## Checks the plugins' format, lints them, and checks that the bindings are fresh
+plugins-lint: ## Checks the plugins' format, lints and documents them, and checks that the bindings are fresh
 	cd plugins && cargo fmt --all --check
 	cd plugins && $(PLUGINS_ON_HOST) cargo clippy --locked --workspace --all-targets -- -D warnings
+	cd plugins && RUSTDOCFLAGS="-D warnings" $(PLUGINS_ON_HOST) cargo doc --quiet --locked --no-deps -p bulkhead-plugin
 	plugins/toolchain/gen-bindings.sh --check
 
 .PHONY: bindings

@@ -94,8 +94,8 @@ impl Plugin for Misbehave {
             Mode::SpawnBomb => floods::spawn_bomb(&task.key),
             Mode::Nothing => Ok(Value::Null),
             Mode::BadCheckpoint => {
-                checkpoint::save_bytes(&vec![7; 8 << 20])?;
-                Ok(json!("the host took a checkpoint of 8 MiB"))
+                checkpoint::save_bytes(&vec![7; 6 << 20])?;
+                Ok(json!("the host took a checkpoint of 6 MiB"))
             }
             Mode::Exit => std::process::exit(3),
             Mode::SleepForEver => {

@@ -59,9 +59,9 @@ pub(crate) enum Mode {
     SpawnBomb,
     /// Does nothing and succeeds: what the bomb's fragments do.
     Nothing,
-    /// Saves a checkpoint of 8 MiB.
+    /// Saves a checkpoint of 6 MiB.
     BadCheckpoint,
-    /// Returns 8 MiB.
+    /// Returns 4 MiB.
     OutputTooLarge,
     /// Returns JSON nested 100,000 levels deep.
     DeepJson,
@@ -80,7 +80,7 @@ pub(crate) enum Mode {
 /// Where the typed SDK would not let the fault through, what the task returns instead of its output.
 pub(crate) fn raw_output(mode: Mode) -> Option<String> {
     match mode {
-        Mode::OutputTooLarge => Some(format!("\"{}\"", "x".repeat(8 << 20))),
+        Mode::OutputTooLarge => Some(format!("\"{}\"", "x".repeat(4 << 20))),
         Mode::DeepJson => Some("[".repeat(100_000) + &"]".repeat(100_000)),
         Mode::InvalidJson => Some(r#"{"pages": 17, "next": }"#.into()),
         _ => None,

@@ -77,7 +77,7 @@ impl Fields {
     }
 }
 
-/// Writes a line at a [`Level`](crate::log::Level): `log!(level, "text", field = value)`. See [`log`](crate::log).
+/// Writes a line at a [`Level`](crate::log::Level): `log!(level, "text", field = value)`. See the [module](mod@crate::log).
 #[macro_export]
 macro_rules! log {
     ($level:expr, $text:literal $(,)?) => {
@@ -105,19 +105,19 @@ macro_rules! log {
     };
 }
 
-/// Writes a line for whoever debugs the plugin. See [`log`](crate::log).
+/// Writes a line for whoever debugs the plugin. See the [module](mod@crate::log).
 #[macro_export]
 macro_rules! debug { ($($line:tt)+) => { $crate::log!($crate::log::Level::Debug, $($line)+) }; }
 
-/// Writes a line that says what happened. See [`log`](crate::log).
+/// Writes a line that says what happened. See the [module](mod@crate::log).
 #[macro_export]
 macro_rules! info { ($($line:tt)+) => { $crate::log!($crate::log::Level::Info, $($line)+) }; }
 
-/// Writes a line about what may need a look. See [`log`](crate::log).
+/// Writes a line about what may need a look. See the [module](mod@crate::log).
 #[macro_export]
 macro_rules! warn { ($($line:tt)+) => { $crate::log!($crate::log::Level::Warn, $($line)+) }; }
 
-/// Writes a line about what went wrong. See [`log`](crate::log).
+/// Writes a line about what went wrong. See the [module](mod@crate::log).
 #[macro_export]
 macro_rules! error { ($($line:tt)+) => { $crate::log!($crate::log::Level::Error, $($line)+) }; }
 
