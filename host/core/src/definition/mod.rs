@@ -1,11 +1,42 @@
 //! Definitions: the TOML that people write, checked as a whole and turned into a [`Plan`].
+//!
+//! # Invariants
+//! - All mistakes of a text are reported at once, in the order of the text, each once: what follows from a mistake alone is not
+//!   reported beside it.
+//! - Every span lies within the text, on boundaries of characters.
+//! - Nothing is fetched: a plugin's schema may refer to itself only.
+//!
+//! The parts: [`document`] reads the top level, [`step`] one step, [`graph`] what steps depend on, [`config`] what is left for the
+//! plugin; all read tables with a [`reader::Reader`] and report to a [`diagnostic::Report`].
 
-use std::fmt;
-use std::ops::Range;
+mod config;
+mod diagnostic;
+mod document;
+mod graph;
+mod limits;
+mod overrides;
+mod reader;
+mod schema;
+mod step;
+#[cfg(test)]
+mod tests;
+mod units;
+
+pub use diagnostic::{Diagnostic, Diagnostics, MAX_DIAGNOSTICS};
+pub use overrides::with_overrides;
+
+use toml::de::DeTable;
 
 use crate::id::Digest;
 use crate::name::Name;
 use crate::plan::Plan;
+use diagnostic::Report;
+
+/// The longest text of a definition, in bytes: a thousand steps with a page each.
+pub const MAX_TEXT_LEN: usize = 1024 * 1024;
+
+/// The most steps of a definition.
+pub const MAX_STEPS: usize = 1_000;
 
 /// A definition whose every name, value and step is valid, with its plan.
 #[derive(Clone, Debug)]
@@ -33,53 +64,27 @@ pub struct KnownPlugin {
     pub config_schema: String,
 }
 
-/// One thing that is wrong with a definition.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Diagnostic {
-    /// The line, from 1.
-    pub line: usize,
-    /// The column in characters, from 1.
-    pub column: usize,
-    /// The bytes of the text that are meant.
-    pub span: Range<usize>,
-    /// What is wrong, in a sentence without a full stop.
-    pub message: String,
-    /// What to do: the nearest right name, the range that is allowed.
-    pub help: Option<String>,
-}
-
-/// Everything that is wrong with a definition, in the order of the text. Never empty.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub struct Diagnostics(pub Vec<Diagnostic>);
-
-impl fmt::Display for Diagnostics {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, Diagnostic { line, column, message, help, .. }) in self.0.iter().enumerate() {
-            let newline = if index == 0 { "" } else { "\n" };
-            write!(f, "{newline}{line}:{column}: {message}")?;
-            if let Some(help) = help {
-                write!(f, " ({help})")?;
-            }
-        }
-        Ok(())
-    }
-}
-
 /// Reads a definition and checks all of it against the plugins that there are.
 ///
 /// # Errors
 /// Everything that is wrong, at once.
 pub fn load(text: &str, plugins: &[KnownPlugin]) -> Result<Definition, Diagnostics> {
-    let _ = (text, plugins);
-    Err(Diagnostics(vec![]))
+    let mut report = Report::new(text);
+    if !within_limit(text, &mut report) {
+        return report.finish(None);
+    }
+    let (root, errors) = DeTable::parse_recoverable(text);
+    report.syntax(&errors);
+    let definition = document::read(root.get_ref(), plugins, &mut report);
+    report.finish(definition)
 }
 
-/// The definition's text with values replaced: `("fast.worker_count", "7")` sets a key of step `fast`, `("timeout", "\"5m\"")` a
-/// key of the definition. A value that is no TOML value is taken as a string.
-///
-/// # Errors
-/// What is wrong with the text, a path or a value.
-pub fn with_overrides(text: &str, overrides: &[(String, String)]) -> Result<String, Diagnostics> {
-    let _ = overrides;
-    Ok(text.to_owned())
+/// Whether a text is short enough to be parsed.
+fn within_limit(text: &str, report: &mut Report<'_>) -> bool {
+    let fits = text.len() <= MAX_TEXT_LEN;
+    if !fits {
+        let message = format!("the text has {} bytes, but at most {MAX_TEXT_LEN} are allowed", text.len());
+        report.add(0..0, message, "split the definition into several".to_owned());
+    }
+    fits
 }

@@ -1,0 +1,138 @@
+//! The top level of a definition.
+
+use std::ops::{Range, RangeInclusive};
+use std::time::Duration;
+
+use croner::parser::{CronParser, Year};
+use toml::de::DeTable;
+
+use super::config::Plugins;
+use super::diagnostic::{Report, quote};
+use super::reader::{Field, Reader};
+use super::{Definition, KnownPlugin, MAX_STEPS, graph, step};
+use crate::plan::{ErrorTolerance, FailureAction, Plan, Priority, StepPlan};
+
+/// How long a run, or one attempt, may be allowed to take: from what a timer can tell apart to a month.
+pub(super) const TIMEOUTS: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(30 * 86_400);
+
+/// The longest `name`, in characters: it stands in lists.
+const MAX_TITLE_LEN: usize = 200;
+
+/// The longest `description`, in characters.
+pub(super) const MAX_DESCRIPTION_LEN: usize = 10_000;
+
+/// The most tags, and the longest one in characters: they are filters, not texts.
+const MAX_TAGS: usize = 50;
+const MAX_TAG_LEN: usize = 64;
+
+/// The longest schedule in characters: every field with a list of all its values fits.
+const MAX_SCHEDULE_LEN: usize = 1_000;
+
+/// Reads a definition. It is absent only if something was reported.
+pub(super) fn read<'a>(root: &'a DeTable<'a>, plugins: &[KnownPlugin], report: &mut Report<'_>) -> Option<Definition> {
+    let mut top = Reader::new(root, "the definition", 0..0);
+    let id = top.required("id", "`id = \"my-job\"`").and_then(|field| field.name(report, "a definition"));
+    let name = top.optional("name").and_then(|field| field.short_string(report, MAX_TITLE_LEN));
+    // A plan has no place for the definition's description; it is checked, and stays in the text.
+    top.optional("description").and_then(|field| field.short_string(report, MAX_DESCRIPTION_LEN));
+    let tags = top.optional("tags").map(|field| tags(&field, report)).unwrap_or_default();
+    let schedule = top.optional("schedule").and_then(|field| schedule(&field, report));
+    let timeout = top.optional("timeout").and_then(|field| field.duration(report, TIMEOUTS));
+    let enabled = top.optional("enabled").and_then(|field| field.boolean(report)).unwrap_or(true);
+    let auto_start = top.optional("auto_start").and_then(|field| field.boolean(report)).unwrap_or(false);
+    let priority = top.optional("priority").and_then(|field| priority(&field, report)).unwrap_or_default();
+    let tolerance = top.optional("error_tolerance").and_then(|field| tolerance(&field, report)).unwrap_or_default();
+    let steps = top.required("step", "at least one step, like `[step.first]`").map(|field| steps(&field, plugins, report));
+    top.finish(report);
+
+    let (id, steps) = (id?, steps??);
+    let name = name.unwrap_or_else(|| id.to_string());
+    let plan = Plan { definition: id.clone(), name, tags, priority, timeout, tolerance, steps };
+    Some(Definition { id, schedule, enabled, auto_start, plan })
+}
+
+fn tags(field: &Field<'_>, report: &mut Report<'_>) -> Vec<String> {
+    let tags = field.strings(report);
+    if tags.len() > MAX_TAGS {
+        let message = format!("there are {} tags, but at most {MAX_TAGS} are allowed", tags.len());
+        report.add(field.span.clone(), message, "leave some out".to_owned());
+        return Vec::new();
+    }
+    let mut kept: Vec<String> = Vec::new();
+    for (tag, span) in tags {
+        if tag.trim().is_empty() || tag.chars().count() > MAX_TAG_LEN {
+            report.add(span, format!("{} can't be a tag", quote(tag)), format!("use 1 to {MAX_TAG_LEN} characters"));
+        } else if kept.iter().any(|kept| kept == tag) {
+            report.add(span, format!("the tag {} is given twice", quote(tag)), "leave one out".to_owned());
+        } else {
+            kept.push(tag.to_owned());
+        }
+    }
+    kept
+}
+
+fn schedule(field: &Field<'_>, report: &mut Report<'_>) -> Option<String> {
+    let text = field.short_string(report, MAX_SCHEDULE_LEN)?;
+    let why = match CronParser::builder().year(Year::Disallowed).build().parse(&text) {
+        // Any moment will do: the calendar repeats every 400 years, and the search looks further ahead.
+        Ok(cron) => match cron.find_next_occurrence(&jiff::Timestamp::UNIX_EPOCH.to_zoned(jiff::tz::TimeZone::UTC), true) {
+            Ok(_) => return Some(text),
+            Err(_) => "it never comes due".to_owned(),
+        },
+        Err(error) => cron_error(&error),
+    };
+    let help = "give minute, hour, day, month and weekday, and seconds before them if you like: \"0 3 * * MON-FRI\"";
+    report.add(field.span.clone(), format!("{} is no schedule: {why}", quote(&text)), help.to_owned());
+    None
+}
+
+/// The library's reason in the style of the others: without its own prefixes, its full stop and its capital letter.
+fn cron_error(error: &croner::errors::CronError) -> String {
+    use croner::errors::CronError::{ComponentError, IllegalCharacters, InvalidPattern};
+    let text = match error {
+        InvalidPattern(text) | IllegalCharacters(text) | ComponentError(text) => text.clone(),
+        other => other.to_string(),
+    };
+    let text = text.trim_end_matches('.').replace("CronPattern contains", "contains");
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
+}
+
+fn priority(field: &Field<'_>, report: &mut Report<'_>) -> Option<Priority> {
+    let value = field.integer(report, 0..=u64::from(Priority::MAX.0))?;
+    u8::try_from(value).ok().map(Priority)
+}
+
+fn tolerance(field: &Field<'_>, report: &mut Report<'_>) -> Option<ErrorTolerance> {
+    let table = field.table(report, "`[error_tolerance]` and below it `max_child_failures = 1`")?;
+    let mut reader = Reader::new(table, "`error_tolerance`", field.header(report));
+    let default = ErrorTolerance::default();
+    let max_child_failures = reader.optional("max_child_failures").and_then(|field| field.small_integer(report, 0..=1_000_000));
+    let actions = [("continue", FailureAction::Continue), ("stop", FailureAction::Stop)];
+    let failure_action = reader.optional("failure_action").and_then(|field| field.choice(report, &actions));
+    reader.finish(report);
+    Some(ErrorTolerance {
+        max_child_failures: max_child_failures.unwrap_or(default.max_child_failures),
+        failure_action: failure_action.unwrap_or(default.failure_action),
+    })
+}
+
+/// Reads all steps. They are absent only if something was reported.
+fn steps(field: &Field<'_>, plugins: &[KnownPlugin], report: &mut Report<'_>) -> Option<Vec<StepPlan>> {
+    let table = field.table(report, "each step as a table of its own, like `[step.first]`")?;
+    if table.is_empty() {
+        let header: Range<usize> = field.header(report);
+        report.add_absence(header, "the definition has no step", "add one, like `[step.first]`".to_owned());
+        return None;
+    }
+    if let Some(first_too_many) = table.iter().map(Field::new).nth(MAX_STEPS) {
+        let message = format!("there are {} steps, but at most {MAX_STEPS} are allowed", table.len());
+        report.add(first_too_many.header(report), message, "let one step do more tasks, or split the definition".to_owned());
+        return None;
+    }
+    let mut plugins = Plugins::new(plugins);
+    let drafts: Vec<_> = table.iter().map(|entry| step::read(&Field::new(entry), &mut plugins, report)).collect();
+    let depends = graph::resolve(&drafts, report);
+    let plan = |(draft, depends): (step::Draft<'_>, _)| Some(StepPlan { depends, ..draft.plan? });
+    drafts.into_iter().zip(depends).map(plan).collect()
+}

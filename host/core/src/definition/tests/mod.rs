@@ -1,0 +1,4 @@
+//! What definitions are, what is refused, and with which words.
+
+mod mistakes;
+mod support;
