@@ -84,6 +84,7 @@ impl Plugin for Misbehave {
             Mode::StackOverflow => faults::stack_overflow(),
             Mode::NativeStackOverflow => faults::native_stack_overflow(),
             Mode::TableGrowth => faults::table_growth(),
+            Mode::Network => faults::network(),
             Mode::LogFlood => floods::log_for_ever(),
             Mode::LogFloodSuppressed => floods::log_lines(step.config.flood_lines),
             Mode::StderrFlood => floods::stderr_for_ever(),

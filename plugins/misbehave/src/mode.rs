@@ -41,6 +41,8 @@ pub(crate) enum Mode {
     NativeStackOverflow,
     /// Grows its function table until it gets no more.
     TableGrowth,
+    /// Connects to a network address.
+    Network,
     /// Writes log lines for ever.
     LogFlood,
     /// Writes `flood_lines` log lines, then succeeds.
