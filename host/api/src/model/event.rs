@@ -1,0 +1,169 @@
+//! Events: what changed.
+
+use bulkhead_core::event as core;
+use bulkhead_core::id::StepIndex;
+use bulkhead_core::plan::Plan;
+use bulkhead_core::task::TaskState;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{Attempt, Failure, RunStatus, StepStatus, StopReason, TaskStatus, Time};
+
+/// One thing that happened in a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Event {
+    /// Its number among all events of the server: 1, 2, … without a gap. Also the stream's `id:`.
+    pub seq: u64,
+    /// When.
+    pub at: Time,
+    /// In which run.
+    pub run: String,
+    /// The run's definition. Absent where the run was deleted since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub definition: Option<String>,
+    /// What.
+    #[serde(flatten)]
+    pub kind: EventKind,
+}
+
+/// What happened. `step` is a step's name, or its index where the run was deleted since.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub enum EventKind {
+    /// The run was created.
+    RunCreated,
+    /// The run changed its state.
+    Run {
+        /// The state before.
+        from: RunStatus,
+        /// The state after.
+        to: RunStatus,
+        /// Why it failed, if it did.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        failure: Option<Failure>,
+    },
+    /// The run is being stopped.
+    RunStopping {
+        /// Why.
+        reason: StopReason,
+    },
+    /// A step changed its state.
+    Step {
+        /// Which.
+        step: String,
+        /// The state before.
+        from: StepStatus,
+        /// The state after.
+        to: StepStatus,
+        /// Why it failed, if it did.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        failure: Option<Failure>,
+    },
+    /// A step is being stopped.
+    StepStopping {
+        /// Which.
+        step: String,
+        /// Why.
+        reason: StopReason,
+    },
+    /// A step's failed tasks are being queued again.
+    StepRetrying {
+        /// Which.
+        step: String,
+        /// The number of the next task to look at; absent when all are queued.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        next: Option<u32>,
+    },
+    /// A step got tasks.
+    TasksCreated {
+        /// Which.
+        step: String,
+        /// The number of the first.
+        first: u32,
+        /// How many.
+        count: u32,
+        /// The number of the task that spawned them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        parent: Option<u32>,
+    },
+    /// A task changed its state.
+    Task {
+        /// Its id.
+        task: String,
+        /// Its step.
+        step: String,
+        /// Its number in the step.
+        index: u32,
+        /// Its attempt: the one that starts, or the last one.
+        attempt: u32,
+        /// The state before.
+        from: TaskStatus,
+        /// The state after.
+        to: TaskStatus,
+        /// The cause of a failure, where the state after has one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cause: Option<String>,
+        /// The attempt that ended with this change.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ended: Option<Box<Attempt>>,
+    },
+}
+
+/// The data of a stream's `gap` event: events that the stream should have sent next are no longer kept. Read anew what you
+/// follow.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct EventGap {
+    /// The last number that was sent, or that the client named.
+    pub after: u64,
+    /// The number of the next event that is kept.
+    pub next: u64,
+}
+
+impl Event {
+    /// An event as its record says; the run's plan, where it is still there, gives the steps their names.
+    pub fn new(record: &core::EventRecord, plan: Option<&Plan>) -> Self {
+        let name = |step: StepIndex| match plan.and_then(|plan| plan.steps.get(step.get())) {
+            Some(step) => step.name.to_string(),
+            None => step.0.to_string(),
+        };
+        let kind = match &record.event {
+            core::Event::RunCreated => EventKind::RunCreated,
+            core::Event::Run { from, to } => {
+                EventKind::Run { from: (*from).into(), to: to.status().into(), failure: to.failure().map(Into::into) }
+            }
+            core::Event::RunStopping { reason } => EventKind::RunStopping { reason: (*reason).into() },
+            core::Event::Step { step, from, to } => EventKind::Step {
+                step: name(*step),
+                from: (*from).into(),
+                to: to.status().into(),
+                failure: to.failure().map(Into::into),
+            },
+            core::Event::StepStopping { step, reason } => EventKind::StepStopping { step: name(*step), reason: (*reason).into() },
+            core::Event::StepRetrying { step, next } => EventKind::StepRetrying { step: name(*step), next: *next },
+            core::Event::TasksCreated { step, first, count, parent } => {
+                EventKind::TasksCreated { step: name(*step), first: *first, count: *count, parent: *parent }
+            }
+            core::Event::Task { step, index, attempt, from, to, ended } => EventKind::Task {
+                task: bulkhead_core::id::TaskId::new(record.run, *step, *index).to_string(),
+                step: name(*step),
+                index: *index,
+                attempt: *attempt,
+                from: (*from).into(),
+                to: to.status().into(),
+                cause: match to {
+                    TaskState::Failed(failure) => Some(failure.cause.name().to_owned()),
+                    TaskState::Retrying { cause, .. } => Some(cause.name().to_owned()),
+                    _ => None,
+                },
+                ended: ended.as_deref().map(|attempt| Box::new(attempt.into())),
+            },
+        };
+        Self {
+            seq: record.seq,
+            at: record.at.into(),
+            run: record.run.to_string(),
+            definition: plan.map(|plan| plan.definition.to_string()),
+            kind,
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Log lines.
+
+use bulkhead_core::log as core;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+
+use super::{RunStatus, Time};
+
+/// How much a line matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Level {
+    /// For whoever debugs the plugin.
+    Debug,
+    /// What happened.
+    Info,
+    /// What may need a look.
+    Warn,
+    /// What went wrong.
+    Error,
+}
+
+/// Where a line comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Source {
+    /// The plugin's log.
+    Plugin,
+    /// The plugin's standard output.
+    Stdout,
+    /// The plugin's standard error.
+    Stderr,
+    /// The host, about the attempt.
+    Host,
+}
+
+/// A log line.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct LogLine {
+    /// Its number in the run: 1, 2, … without a gap.
+    pub seq: u64,
+    /// The name of its step.
+    pub step: String,
+    /// Its number in the step, likewise.
+    pub step_seq: u64,
+    /// The number of its task in the step.
+    pub task: u32,
+    /// The number of the attempt.
+    pub attempt: u32,
+    /// When the host received it.
+    pub at: Time,
+    /// How much it matters.
+    pub level: Level,
+    /// Where it comes from.
+    pub source: Source,
+    /// The text. Written by a plugin: treat it as hostile.
+    pub message: String,
+    /// Structured fields.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub fields: Option<Box<RawValue>>,
+}
+
+/// Lines of a run, and how far the search for them got.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct LogPage {
+    /// The lines that match, in order.
+    pub lines: Vec<LogLine>,
+    /// Every line up to this number was looked at: go on with it as `after`.
+    pub scanned: u64,
+    /// The number of the run's last line.
+    pub last: u64,
+    /// Whether the run had ended. With `scanned` = `last`, no line will follow unless the run is retried.
+    pub ended: bool,
+}
+
+/// The data of a log stream's `end` event: the run ended and all its lines were sent.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct StreamEnd {
+    /// How the run ended.
+    pub state: RunStatus,
+    /// The number of the run's last line.
+    pub last: u64,
+}
+
+impl From<core::Level> for Level {
+    fn from(level: core::Level) -> Self {
+        match level {
+            core::Level::Debug => Self::Debug,
+            core::Level::Info => Self::Info,
+            core::Level::Warn => Self::Warn,
+            core::Level::Error => Self::Error,
+        }
+    }
+}
+
+impl From<Level> for core::Level {
+    fn from(level: Level) -> Self {
+        match level {
+            Level::Debug => Self::Debug,
+            Level::Info => Self::Info,
+            Level::Warn => Self::Warn,
+            Level::Error => Self::Error,
+        }
+    }
+}
+
+impl From<core::Source> for Source {
+    fn from(source: core::Source) -> Self {
+        match source {
+            core::Source::Plugin => Self::Plugin,
+            core::Source::Stdout => Self::Stdout,
+            core::Source::Stderr => Self::Stderr,
+            core::Source::Host => Self::Host,
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! The types of the wire: what the server writes and a client reads. Clients in Rust use them as they are.
+//!
+//! Moments are RFC 3339 in UTC with microseconds ([`Time`]). Ids are text with a prefix (`run_…`, `task_…`, `sha256:…`). Names of
+//! states, causes and levels are the core's. A field that has no value is left out or null; a client takes both, and it
+//! ignores fields that it does not know, because a minor version may add some.
+
+mod definition;
+mod event;
+mod log;
+mod page;
+mod plugin;
+mod problem;
+mod run;
+mod statistics;
+mod task;
+mod time;
+mod token;
+
+pub use definition::{Definition, DefinitionStep, DefinitionSummary, Diagnostic, Validation};
+pub use event::{Event, EventGap, EventKind};
+pub use log::{Level, LogLine, LogPage, Source, StreamEnd};
+pub use page::Page;
+pub use plugin::{Plugin, PluginDetail};
+pub use problem::Problem;
+pub use run::{
+    Failure, LineCounts, OnError, Run, RunCounts, RunDetail, RunPage, RunStatus, Step, StepPlugin, StepStatus, StopReason,
+    TaskCounts, Trigger, TriggerRequest, Usage,
+};
+pub use statistics::{Health, Load, Readiness, Session, Statistics};
+pub use task::{Attempt, AttemptEnd, Progress, Task, TaskDetail, TaskPage, TaskStatus};
+pub use time::Time;
+pub use token::{NewToken, NewTokenRequest, Role, Token};

@@ -1,0 +1,56 @@
+//! Plugins.
+
+use bulkhead_engine::store::PluginRecord;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+
+use super::Time;
+
+/// A plugin.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Plugin {
+    /// The name that it calls itself, and that definitions use.
+    pub name: String,
+    /// Its own version.
+    pub version: String,
+    /// One sentence.
+    pub summary: String,
+    /// The digest of its component.
+    #[schema(example = "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")]
+    pub digest: String,
+    /// The component's size in bytes.
+    pub size_bytes: u64,
+    /// When it was uploaded.
+    pub uploaded_at: Time,
+}
+
+/// A plugin with the schema of its configuration.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct PluginDetail {
+    /// The plugin.
+    #[serde(flatten)]
+    pub plugin: Plugin,
+    /// The JSON Schema of a step's configuration.
+    #[schema(value_type = Object)]
+    pub config_schema: Box<RawValue>,
+}
+
+impl From<&PluginRecord> for Plugin {
+    fn from(record: &PluginRecord) -> Self {
+        Self {
+            name: record.name.to_string(),
+            version: record.version.clone(),
+            summary: record.summary.clone(),
+            digest: record.digest.to_string(),
+            size_bytes: record.size,
+            uploaded_at: record.uploaded_at.into(),
+        }
+    }
+}
+
+impl From<&PluginRecord> for PluginDetail {
+    fn from(record: &PluginRecord) -> Self {
+        Self { plugin: record.into(), config_schema: super::task::raw_json(&record.config_schema) }
+    }
+}

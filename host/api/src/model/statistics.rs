@@ -1,0 +1,106 @@
+//! Counters of the whole server, and its health.
+
+use bulkhead_engine::engine;
+use bulkhead_engine::store;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{Role, RunCounts, TaskCounts, Time};
+
+/// The counters of the whole server. Counts by state are of what is stored now; totals only grow.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Statistics {
+    /// When they were read.
+    pub at: Time,
+    /// Runs by state.
+    pub runs: RunCounts,
+    /// Tasks by state.
+    pub tasks: TaskCounts,
+    /// Attempts that ended.
+    pub attempts: u64,
+    /// Log lines stored.
+    pub lines: u64,
+    /// Units of fuel used.
+    pub fuel: u64,
+    /// Leases that ran out: one for each task taken from a worker.
+    pub lost_leases: u64,
+    /// Retries scheduled.
+    pub retries: u64,
+    /// When the oldest task fell due that waits and could be claimed now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oldest_due: Option<Time>,
+    /// What this server's worker is doing.
+    pub load: Load,
+}
+
+/// What a worker is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Load {
+    /// Attempts at once, at most.
+    pub slots: u64,
+    /// Attempts now.
+    pub running: u64,
+    /// Bytes that the memory limits of the attempts at once may add up to.
+    pub memory_bytes: u64,
+    /// Bytes that they add up to now.
+    pub reserved_bytes: u64,
+    /// Whether the worker takes no more tasks.
+    pub draining: bool,
+}
+
+/// The process is alive.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Health {
+    /// `ok`.
+    pub status: String,
+    /// The server's version.
+    pub version: String,
+}
+
+/// The server does its work: its store answers, and its worker takes tasks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Readiness {
+    /// Whether it does.
+    pub ready: bool,
+    /// Why not, if it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// Who asks, and what the server lets them do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Session {
+    /// The token's name. Absent where the server needs no token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
+    /// What the caller may do.
+    pub role: Role,
+    /// The server's version.
+    pub version: String,
+}
+
+impl Statistics {
+    /// The counters of a store and of a worker.
+    pub fn new(statistics: &store::Statistics, load: engine::Load, at: Time) -> Self {
+        let store::Statistics { runs, tasks, attempts, lines, fuel, lost_leases, retries, oldest_due } = *statistics;
+        Self {
+            at,
+            runs: runs.into(),
+            tasks: tasks.into(),
+            attempts,
+            lines,
+            fuel,
+            lost_leases,
+            retries,
+            oldest_due: oldest_due.map(Into::into),
+            load: load.into(),
+        }
+    }
+}
+
+impl From<engine::Load> for Load {
+    fn from(load: engine::Load) -> Self {
+        let engine::Load { slots, running, memory, reserved, draining } = load;
+        Self { slots: slots as u64, running: running as u64, memory_bytes: memory, reserved_bytes: reserved, draining }
+    }
+}
