@@ -1,1 +1,40 @@
-//! Skeleton.
+//! Runs plugins in wasmtime, each attempt in an instance of its own: the adapter behind [`bulkhead_engine::executor::Executor`].
+//!
+//! What is always true:
+//! - An attempt gets a fresh store, memory and table space; it sees nothing of another attempt.
+//! - Guests run on a runtime of their own, on threads of lower priority. A guest that loops holds such a thread for one epoch
+//!   tick at most, so it delays neither the API nor the committer, and other guests by a bounded time only.
+//! - Deadlines and cancellation act from outside those threads, and in the middle of a host call, by dropping the call.
+//! - No host function blocks its thread.
+//! - Whatever a guest can make the host hold, copy or count has a bound with a name.
+//! - Every way to end has a [cause](bulkhead_core::failure::Cause); [`outcome`] is where they are told apart.
+//!
+//! Where to look: [`sandbox`] is the port; [`attempt`] one attempt; [`engine`] wasmtime's configuration and the epochs;
+//! [`components`] and [`cache`] compiled code; [`link`] what a plugin may import; [`host`] the contract's host functions;
+//! [`limits`] memory and quotas; [`stdio`] and [`random`] what WASI is given; [`inspect`] the check at upload.
+//!
+//! Deliberately absent: the file system (no preopened directory), sockets, HTTP, WASI 0.3, and any knowledge of how tasks are
+//! stored or claimed.
+
+mod attempt;
+mod bindings;
+mod cache;
+mod components;
+mod config;
+mod engine;
+mod guests;
+mod host;
+mod inspect;
+mod json;
+mod limits;
+mod link;
+mod outcome;
+mod random;
+mod sandbox;
+mod stack;
+mod state;
+mod stdio;
+mod ticker;
+
+pub use config::{SandboxConfig, SandboxInfo};
+pub use sandbox::{Sandbox, SandboxError};

@@ -1,0 +1,167 @@
+//! One attempt, on the guests' threads: a fresh store, one call, an outcome.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bulkhead_core::failure::{Cause, Failure, Quota};
+use bulkhead_core::plan::{Limits, StepPlan};
+use bulkhead_core::run::Usage;
+use bulkhead_core::task::PLAN_INDEX;
+use bulkhead_engine::attempt::AttemptHost;
+use bulkhead_engine::executor::{Execution, ExecutionEnd};
+use bulkhead_engine::store::Claimed;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use wasmtime::{Engine, Store, UpdateDeadline};
+
+use crate::bindings;
+use crate::components::Loaded;
+use crate::json;
+use crate::limits::{HOST_CALL_BYTES, MAX_HANDLES};
+use crate::outcome::classify;
+use crate::random::Seed;
+use crate::state::State;
+use crate::ticker::Underway;
+
+/// What a call carries beside a plugin's output: its failure's message, lengths.
+const RESULT_OVERHEAD: usize = 64 << 10;
+
+/// Why an attempt is ended from outside.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Kill {
+    /// Its time is up.
+    TimedOut,
+    /// It was told to end, and its grace is over.
+    Cancelled,
+}
+
+/// What an attempt holds while it is under way; given back when its store is gone.
+pub(crate) struct Place {
+    pub(crate) slot: OwnedSemaphorePermit,
+    pub(crate) underway: Underway,
+}
+
+/// What a guest's call came to.
+enum Called {
+    Returned(wasmtime::Result<Result<String, bindings::Failure>>),
+    Killed(Kill),
+}
+
+/// Does one attempt. It ends soon after `kill` says so, or after its sender is gone, whatever the guest does.
+pub(crate) async fn run(loaded: Arc<Loaded>, host: AttemptHost, kill: oneshot::Receiver<Kill>, place: Place) -> Execution {
+    let (claimed, step) = (host.claimed(), host.step());
+    let metered = step.limits.fuel;
+    let seed = metered.map(|_| Seed::of(claimed));
+    let mut store = new_store(loaded.pre.engine(), State::new(Some(host.clone()), &step.limits, seed), &step.limits);
+    let mut cpu = Duration::ZERO;
+    let called = tokio::select! {
+        // A guest that loops gets no further turn once it is to end.
+        biased;
+        reason = kill => Called::Killed(reason.unwrap_or(Kill::Cancelled)),
+        result = timed(call(&mut store, &loaded, claimed, step), &mut cpu) => Called::Returned(result),
+    };
+    if let Some(stdio) = store.data().stdio().cloned() {
+        stdio.finish().await;
+    }
+    let end = conclude(called, &store, step, host.cancelled().is_cancelled());
+    let usage = Usage {
+        fuel: metered.map_or(0, |limit| limit - store.get_fuel().unwrap_or_default()),
+        peak_memory: store.data().meter.peak_memory(),
+        cpu_micros: u64::try_from(cpu.as_micros()).unwrap_or(u64::MAX),
+    };
+    // The slot is free when its memory is.
+    drop(store);
+    drop(place.slot);
+    drop(place.underway);
+    Execution { end, usage }
+}
+
+/// A store with every limit that wasmtime enforces.
+pub(crate) fn new_store(engine: &Engine, state: State, limits: &Limits) -> Store<State> {
+    let mut store = Store::new(engine, state);
+    store.limiter(|state| &mut state.meter);
+    if let Some(fuel) = limits.fuel {
+        store.set_fuel(fuel).expect("a fuel limit selects an engine that counts");
+    }
+    store.set_epoch_deadline(1);
+    store.epoch_deadline_callback(|store| {
+        store.data().check_calls()?;
+        Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
+    });
+    let output = usize::try_from(limits.output_bytes).unwrap_or(usize::MAX);
+    store.set_hostcall_fuel(HOST_CALL_BYTES.max(output.saturating_add(RESULT_OVERHEAD)));
+    store.set_max_component_handles(MAX_HANDLES);
+    store
+}
+
+/// Instantiates the component and calls `plan` or `run`.
+async fn call(
+    store: &mut Store<State>,
+    loaded: &Loaded,
+    claimed: &Claimed,
+    step: &StepPlan,
+) -> wasmtime::Result<Result<String, bindings::Failure>> {
+    let instance = loaded.pre.instantiate_async(&mut *store).await?;
+    store.data_mut().instantiated = true;
+    let run = claimed.task.run.to_string();
+    let context = bindings::StepContext {
+        run: &run,
+        step: step.name.as_str(),
+        attempt: claimed.attempt,
+        config: &step.config,
+        parameters: &claimed.parameters,
+    };
+    if claimed.task.index == PLAN_INDEX {
+        let plan = instance
+            .get_typed_func::<(bindings::StepContext<'_>,), (Result<(), bindings::Failure>,)>(&mut *store, &loaded.plan)?;
+        let (result,) = plan.call_async(store, (context,)).await?;
+        return Ok(result.map(|()| "null".to_owned()));
+    }
+    let id = claimed.task.to_string();
+    let task = bindings::Task { id: &id, key: &claimed.key, input: &claimed.input };
+    let run = instance.get_typed_func::<(bindings::StepContext<'_>, bindings::Task<'_>), (Result<String, bindings::Failure>,)>(
+        &mut *store,
+        &loaded.run,
+    )?;
+    let (result,) = run.call_async(store, (context, task)).await?;
+    Ok(result)
+}
+
+fn conclude(called: Called, store: &Store<State>, step: &StepPlan, cancelled: bool) -> ExecutionEnd {
+    let failure = match called {
+        Called::Returned(Ok(Ok(output))) => match check_output(&output, &step.limits) {
+            // Work that ended in order counts, even if it was told to end meanwhile.
+            Ok(()) => return ExecutionEnd::Succeeded(output.into()),
+            Err(failure) => failure,
+        },
+        Called::Returned(Ok(Err(failure))) => Failure::new(Cause::PluginError { retryable: failure.retryable }, failure.message),
+        Called::Returned(Err(error)) => classify(&error, store.data(), step.limits.fuel),
+        Called::Killed(Kill::TimedOut) => {
+            Failure::new(Cause::TimedOut, format!("it took longer than {:?} (`timeout`)", step.timeout))
+        }
+        Called::Killed(Kill::Cancelled) => return ExecutionEnd::Cancelled,
+    };
+    // However it went down, it was told to.
+    if cancelled { ExecutionEnd::Cancelled } else { ExecutionEnd::Failed(failure) }
+}
+
+fn check_output(output: &str, limits: &Limits) -> Result<(), Failure> {
+    if output.len() as u64 > limits.output_bytes {
+        let message = format!("its output has {} bytes; `limits.output_bytes` is {}", output.len(), limits.output_bytes);
+        return Err(Failure::new(Cause::Limit(Quota::Output), message));
+    }
+    json::check(output).map_err(|error| Failure::new(Cause::InvalidPlugin, format!("its output is no JSON: {error}")))
+}
+
+/// Runs a future and adds up how long it held its thread.
+pub(crate) async fn timed<T>(future: impl Future<Output = T>, spent: &mut Duration) -> T {
+    let mut future = pin!(future);
+    poll_fn(|context| {
+        let start = Instant::now();
+        let poll = future.as_mut().poll(context);
+        *spent += start.elapsed();
+        poll
+    })
+    .await
+}

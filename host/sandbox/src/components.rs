@@ -1,0 +1,184 @@
+//! Components ready to run: found by digest, compiled once, a bounded number at a time, forgotten when long unused.
+
+use std::collections::HashMap;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bulkhead_core::failure::{Cause, Failure};
+use bulkhead_core::id::Digest;
+use bulkhead_engine::store::{Store, StoreError};
+use bytes::Bytes;
+use sha2::{Digest as _, Sha256};
+use tokio::sync::{OnceCell, Semaphore, oneshot};
+use wasmtime::Engine;
+use wasmtime::component::{Component, ComponentExportIndex, InstancePre};
+
+use crate::cache::Cache;
+use crate::engine::{EngineKey, Engines};
+use crate::guests::lower_priority;
+use crate::link;
+use crate::state::State;
+
+/// Components that are compiled or loaded at once. Each uses all compiler threads, and a multiple of its size in memory.
+const COMPILATIONS: usize = 2;
+
+/// A component, compiled and linked.
+pub(crate) struct Loaded {
+    pub(crate) pre: InstancePre<State>,
+    pub(crate) plan: ComponentExportIndex,
+    pub(crate) run: ComponentExportIndex,
+}
+
+/// The components of a sandbox.
+pub(crate) struct Components {
+    store: Arc<dyn Store>,
+    engines: Engines,
+    compiler: Arc<Compiler>,
+    loaded: Mutex<Recent>,
+}
+
+impl Components {
+    pub(crate) fn new(store: Arc<dyn Store>, engines: Engines, compiler: Compiler, most: NonZeroUsize) -> Self {
+        Self { store, engines, compiler: Arc::new(compiler), loaded: Mutex::new(Recent::new(most)) }
+    }
+
+    /// The engines that components are compiled for.
+    pub(crate) const fn engines(&self) -> &Engines {
+        &self.engines
+    }
+
+    /// The component with this digest for an engine. Whoever asks while it is being compiled waits for the same compilation.
+    pub(crate) async fn get(&self, digest: Digest, key: EngineKey) -> Result<Arc<Loaded>, Failure> {
+        let cell = self.loaded.lock().unwrap_or_else(PoisonError::into_inner).cell((digest, key));
+        if let Some(loaded) = cell.get() {
+            return Ok(Arc::clone(loaded));
+        }
+        cell.get_or_try_init(|| self.load(digest, key)).await.cloned()
+    }
+
+    async fn load(&self, digest: Digest, key: EngineKey) -> Result<Arc<Loaded>, Failure> {
+        let bytes = self.store.component(digest).await.map_err(|error| match error {
+            StoreError::NotFound(_) => Failure::new(Cause::HostFault, format!("the store has no component {digest}")),
+            error => Failure::new(Cause::HostFault, format!("the component {digest} could not be read: {error}")),
+        })?;
+        if digest_of(&bytes) != digest {
+            return Err(Failure::new(Cause::HostFault, format!("what the store has as component {digest} is another")));
+        }
+        self.prepare(digest, bytes, key).await.map(Arc::new)
+    }
+
+    /// Compiles a component and links it. What does not fit a slot of the pool gets an engine without.
+    pub(crate) async fn prepare(&self, digest: Digest, bytes: Bytes, key: EngineKey) -> Result<Loaded, Failure> {
+        match self.prepare_for(digest, bytes.clone(), key).await {
+            Err(failure) if key.pooled && failure.cause == Cause::InvalidPlugin => {
+                self.prepare_for(digest, bytes, EngineKey { pooled: false, ..key }).await
+            }
+            result => result,
+        }
+    }
+
+    async fn prepare_for(&self, digest: Digest, bytes: Bytes, key: EngineKey) -> Result<Loaded, Failure> {
+        let runner = self
+            .engines
+            .get(key)
+            .map_err(|error| Failure::new(Cause::HostFault, format!("wasmtime could not be set up: {error:#}")))?;
+        let component = self.compiler.compile(runner.engine.clone(), digest, bytes).await?;
+        let (plan, run) = link::exports(&component)?;
+        let pre = link::instantiate_pre(&runner.linker, &component)?;
+        Ok(Loaded { pre, plan, run })
+    }
+}
+
+/// The SHA-256 of a component.
+pub(crate) fn digest_of(bytes: &[u8]) -> Digest {
+    Digest::from_bytes(Sha256::digest(bytes).into())
+}
+
+/// Compiles on threads of its own, of the guests' priority.
+pub(crate) struct Compiler {
+    threads: rayon::ThreadPool,
+    turns: Arc<Semaphore>,
+    cache: Option<Arc<Cache>>,
+}
+
+impl Compiler {
+    pub(crate) fn start(threads: usize, nice: i32, cache: Option<Cache>) -> Result<Self, rayon::ThreadPoolBuildError> {
+        let threads = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .thread_name(|number| format!("compiler-{number}"))
+            .start_handler(move |_| lower_priority(nice))
+            .build()?;
+        Ok(Self { threads, turns: Arc::new(Semaphore::new(COMPILATIONS)), cache: cache.map(Arc::new) })
+    }
+
+    async fn compile(&self, engine: Engine, digest: Digest, bytes: Bytes) -> Result<Component, Failure> {
+        let turn = Arc::clone(&self.turns).acquire_owned().await;
+        let cache = self.cache.clone();
+        let (done, compiled) = oneshot::channel();
+        self.threads.spawn(move || {
+            // The turn ends with the work, even if nobody waits for it any more.
+            let _turn = turn;
+            let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                if let Some(component) = cache.as_ref().and_then(|cache| cache.load(&engine, digest)) {
+                    return Ok(component);
+                }
+                let component = Component::from_binary(&engine, &bytes)
+                    .map_err(|error| Failure::new(Cause::InvalidPlugin, format!("it does not compile: {error:#}")))?;
+                if let Some(cache) = cache {
+                    cache.keep(&engine, digest, &component);
+                }
+                Ok(component)
+            }));
+            let _ = done.send(result.unwrap_or_else(|_| Err(Failure::new(Cause::HostFault, "the compiler panicked"))));
+        });
+        compiled.await.unwrap_or_else(|_| Err(Failure::new(Cause::HostFault, "the compiler stopped")))
+    }
+}
+
+type Cell = Arc<OnceCell<Arc<Loaded>>>;
+type Key = (Digest, EngineKey);
+
+/// The components that were used last.
+struct Recent {
+    most: usize,
+    uses: u64,
+    cells: HashMap<Key, (u64, Cell)>,
+}
+
+impl Recent {
+    fn new(most: NonZeroUsize) -> Self {
+        Self { most: most.get(), uses: 0, cells: HashMap::new() }
+    }
+
+    fn cell(&mut self, key: Key) -> Cell {
+        self.uses += 1;
+        if !self.cells.contains_key(&key) && self.cells.len() >= self.most {
+            // Attempts that run keep theirs until they end.
+            if let Some(oldest) = self.cells.iter().min_by_key(|(_, (used, _))| *used).map(|(&key, _)| key) {
+                self.cells.remove(&oldest);
+            }
+        }
+        let (used, cell) = self.cells.entry(key).or_default();
+        *used = self.uses;
+        Arc::clone(cell)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stack::StackClass;
+
+    #[test]
+    fn the_component_unused_for_longest_is_forgotten() {
+        let key =
+            |byte| (Digest::from_bytes([byte; 32]), EngineKey { metered: false, stack: StackClass::holding(0), pooled: true });
+        let mut recent = Recent::new(NonZeroUsize::new(2).unwrap());
+        let first = recent.cell(key(1));
+        recent.cell(key(2));
+        assert!(Arc::ptr_eq(&first, &recent.cell(key(1))));
+        recent.cell(key(3));
+        assert!(recent.cells.contains_key(&key(1)) && !recent.cells.contains_key(&key(2)));
+        assert_eq!(recent.cells.len(), 2);
+    }
+}

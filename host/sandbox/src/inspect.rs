@@ -1,0 +1,149 @@
+//! The check at upload: a component must compile, link, fit the contract, and describe itself.
+
+use std::time::Duration;
+
+use bulkhead_core::failure::{Cause, Failure};
+use bulkhead_core::name::Name;
+use bulkhead_core::plan::Limits;
+use bulkhead_engine::executor::Inspected;
+use bytes::Bytes;
+
+use crate::attempt::new_store;
+use crate::bindings::{self, PluginPre};
+use crate::components::{Components, Loaded, digest_of};
+use crate::engine::EngineKey;
+use crate::json;
+use crate::outcome::classify;
+use crate::stack::StackClass;
+use crate::state::State;
+
+/// How long `describe` may take, with starting the plugin.
+pub(crate) const DESCRIBE_TIMEOUT: Duration = Duration::from_secs(10);
+/// The host calls that `describe` may make.
+const DESCRIBE_HOST_CALLS: u64 = 100_000;
+/// The longest version, in bytes.
+const MAX_VERSION_LEN: usize = 64;
+/// The longest summary, in bytes.
+const MAX_SUMMARY_LEN: usize = 1 << 10;
+/// The longest schema, in bytes.
+const MAX_SCHEMA_LEN: usize = 256 << 10;
+
+/// Compiles a component and links it.
+pub(crate) async fn prepare(components: &Components, bytes: Bytes) -> Result<Loaded, Failure> {
+    match bytes.get(..8) {
+        Some(b"\0asm\x01\0\0\0") => {
+            return Err(invalid(
+                "it is a core module, not a component: build it for `wasm32-wasip2`, or adapt it with `wasm-tools component new`",
+            ));
+        }
+        Some([b'\0', b'a', b's', b'm', ..]) => {}
+        _ => {
+            return Err(invalid("it is no WebAssembly: a plugin is a component in the binary format, which starts with `\\0asm`"));
+        }
+    }
+    let limits = limits();
+    let key = EngineKey { metered: false, stack: StackClass::holding(limits.stack), pooled: components.engines().pooling() };
+    components.prepare(digest_of(&bytes), bytes, key).await
+}
+
+/// Asks a component to describe itself, in an instance of its own. Takes as long as the plugin does: bound it from outside.
+pub(crate) async fn describe(loaded: Loaded, bytes: Bytes) -> Result<Inspected, Failure> {
+    let limits = limits();
+    let mut store = new_store(loaded.pre.engine(), State::new(None, &limits, None), &limits);
+    let description = ask(&mut store, loaded).await.map_err(|error| {
+        let failure = classify(&error, store.data(), None);
+        Failure { message: format!("its `describe` failed: {}", failure.message), ..failure }
+    })?;
+    check(description, &bytes)
+}
+
+async fn ask(store: &mut wasmtime::Store<State>, loaded: Loaded) -> wasmtime::Result<bindings::Description> {
+    // This checks the types of all exports, also of those that are not called here.
+    let plugin = PluginPre::new(loaded.pre)?.instantiate_async(&mut *store).await?;
+    store.data_mut().instantiated = true;
+    plugin.call_describe(store).await
+}
+
+fn limits() -> Limits {
+    Limits { host_calls: DESCRIBE_HOST_CALLS, output_bytes: MAX_SCHEMA_LEN as u64 * 2, ..Limits::default() }
+}
+
+fn check(description: bindings::Description, bytes: &[u8]) -> Result<Inspected, Failure> {
+    let bindings::Description { name, version, summary, config_schema } = description;
+    let name = name.parse::<Name>().map_err(|error| invalid(&format!("the name that it describes itself by: {error}")))?;
+    if !is_version(&version) {
+        let shown: String = version.chars().take(MAX_VERSION_LEN).collect();
+        return Err(invalid(&format!("its version `{shown}` is not MAJOR.MINOR.PATCH")));
+    }
+    if summary.len() > MAX_SUMMARY_LEN || summary.contains('\n') {
+        return Err(invalid(&format!("its summary is longer than one line of {MAX_SUMMARY_LEN} bytes")));
+    }
+    if config_schema.len() > MAX_SCHEMA_LEN {
+        return Err(invalid(&format!("its `config-schema` has {} bytes; {MAX_SCHEMA_LEN} are the most", config_schema.len())));
+    }
+    json::check_object(&config_schema).map_err(|error| invalid(&format!("its `config-schema` is no JSON object: {error}")))?;
+    Ok(Inspected { digest: digest_of(bytes), name, version, summary, config_schema })
+}
+
+/// `MAJOR.MINOR.PATCH`, then perhaps `-` or `+` and more, as in semantic versioning.
+fn is_version(text: &str) -> bool {
+    let (numbers, rest) = text.split_at(text.find(['-', '+']).unwrap_or(text.len()));
+    let number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    text.len() <= MAX_VERSION_LEN
+        && numbers.split('.').count() == 3
+        && numbers.split('.').all(number)
+        && rest.len() != 1
+        && rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-+.".contains(&byte))
+}
+
+fn invalid(message: &str) -> Failure {
+    Failure::new(Cause::InvalidPlugin, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn description() -> bindings::Description {
+        bindings::Description {
+            name: "boiler".into(),
+            version: "1.2.3".into(),
+            summary: "Boils.".into(),
+            config_schema: "{}".into(),
+        }
+    }
+
+    #[test]
+    fn a_good_description_passes() {
+        let inspected = check(description(), b"").unwrap();
+        assert_eq!((inspected.name.as_str(), &*inspected.version), ("boiler", "1.2.3"));
+    }
+
+    #[test]
+    fn each_fault_of_a_description_is_named() {
+        let faults: [(&str, fn(&mut bindings::Description)); 5] = [
+            ("name", |description| description.name = "The Boiler".into()),
+            ("version", |description| description.version = "1.2".into()),
+            ("summary", |description| description.summary = "a\nb".into()),
+            ("config-schema", |description| description.config_schema = "[]".into()),
+            ("config-schema", |description| description.config_schema = "x".repeat(MAX_SCHEMA_LEN + 1)),
+        ];
+        for (what, spoil) in faults {
+            let mut description = description();
+            spoil(&mut description);
+            let failure = check(description, b"").unwrap_err();
+            assert_eq!(failure.cause, Cause::InvalidPlugin);
+            assert!(failure.message.contains(what), "{}", failure.message);
+        }
+    }
+
+    #[test]
+    fn versions_are_semantic() {
+        for good in ["0.1.0", "1.2.3-rc.1", "1.2.3+debug"] {
+            assert!(is_version(good), "{good}");
+        }
+        for bad in ["", "1", "1.2", "1.2.x", "1.2.3-", "1.2.3 ", "1..3", "1.2.3.4"] {
+            assert!(!is_version(bad), "{bad}");
+        }
+    }
+}

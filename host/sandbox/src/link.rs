@@ -1,0 +1,128 @@
+//! What a plugin may import, and what it must export.
+//!
+//! Offered: the contract, and of WASI 0.2 `io`, `clocks`, `random`, `cli` and `filesystem`, the last without any directory. Any
+//! other interface of WASI can be imported (language runtimes import sockets that a plugin never uses), but calling it ends the
+//! attempt as [`Denied`](bulkhead_core::failure::Cause::Denied).
+
+use bulkhead_core::failure::{Cause, Failure};
+use wasmtime::Engine;
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{Component, ComponentExportIndex, HasData, HasSelf, InstancePre, Linker, ResourceTable, ResourceType};
+use wasmtime_wasi::WasiView;
+use wasmtime_wasi::cli::{WasiCli, WasiCliView};
+use wasmtime_wasi::clocks::{WasiClocks, WasiClocksView};
+use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView};
+use wasmtime_wasi::p2::bindings::{cli, clocks, filesystem, random};
+use wasmtime_wasi::random::{WasiRandom, WasiRandomView};
+use wasmtime_wasi_io::bindings::wasi::io;
+
+use crate::bindings::Plugin;
+use crate::outcome::Stop;
+use crate::state::State;
+
+/// The interfaces of WASI that are offered.
+const OFFERED: [&str; 5] = ["wasi:io/", "wasi:clocks/", "wasi:random/", "wasi:cli/", "wasi:filesystem/"];
+
+/// The linker with all that is offered.
+pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
+    let mut linker = Linker::new(engine);
+    let l = &mut linker;
+    Plugin::add_to_linker::<State, HasSelf<State>>(l, |state| state)?;
+    io::error::add_to_linker::<State, Resources>(l, |state| state.ctx().table)?;
+    io::poll::add_to_linker::<State, Resources>(l, |state| state.ctx().table)?;
+    io::streams::add_to_linker::<State, Resources>(l, |state| state.ctx().table)?;
+    clocks::wall_clock::add_to_linker::<State, WasiClocks>(l, State::clocks)?;
+    clocks::monotonic_clock::add_to_linker::<State, WasiClocks>(l, State::clocks)?;
+    random::random::add_to_linker::<State, WasiRandom>(l, State::random)?;
+    random::insecure::add_to_linker::<State, WasiRandom>(l, State::random)?;
+    random::insecure_seed::add_to_linker::<State, WasiRandom>(l, State::random)?;
+    filesystem::preopens::add_to_linker::<State, WasiFilesystem>(l, State::filesystem)?;
+    filesystem::types::add_to_linker::<State, WasiFilesystem>(l, State::filesystem)?;
+    cli::exit::add_to_linker::<State, WasiCli>(l, State::cli)?;
+    cli::environment::add_to_linker::<State, WasiCli>(l, State::cli)?;
+    cli::stdin::add_to_linker::<State, WasiCli>(l, State::cli)?;
+    cli::stdout::add_to_linker::<State, WasiCli>(l, State::cli)?;
+    cli::stderr::add_to_linker::<State, WasiCli>(l, State::cli)?;
+    cli::terminal_input::add_to_linker::<State, WasiCli>(l, State::cli)?;
+    cli::terminal_output::add_to_linker::<State, WasiCli>(l, State::cli)?;
+    cli::terminal_stdin::add_to_linker::<State, WasiCli>(l, State::cli)?;
+    cli::terminal_stdout::add_to_linker::<State, WasiCli>(l, State::cli)?;
+    cli::terminal_stderr::add_to_linker::<State, WasiCli>(l, State::cli)?;
+    Ok(linker)
+}
+
+struct Resources;
+
+impl HasData for Resources {
+    type Data<'a> = &'a mut ResourceTable;
+}
+
+/// Links a component once, for all its attempts.
+pub(crate) fn instantiate_pre(linker: &Linker<State>, component: &Component) -> Result<InstancePre<State>, Failure> {
+    let invalid = |error: wasmtime::Error| {
+        let message = format!(
+            "it does not fit the contract `bulkhead:plugin@0.1.0`: {error:#}; build it against wit/0.1.0, and import nothing \
+             but its interfaces and WASI 0.2"
+        );
+        Failure::new(Cause::InvalidPlugin, message)
+    };
+    let denied = denied_imports(linker.engine(), component);
+    if denied.is_empty() {
+        return linker.instantiate_pre(component).map_err(invalid);
+    }
+    let mut linker = linker.clone();
+    for name in &denied {
+        deny(&mut linker, component, name).map_err(invalid)?;
+    }
+    linker.instantiate_pre(component).map_err(invalid)
+}
+
+/// The interfaces of WASI that a component imports and that are not offered.
+fn denied_imports(engine: &Engine, component: &Component) -> Vec<String> {
+    component
+        .component_type()
+        .imports(engine)
+        .map(|(name, _)| name)
+        .filter(|name| name.starts_with("wasi:") && !OFFERED.iter().any(|offered| name.starts_with(offered)))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Defines an interface whose every function ends the attempt.
+fn deny(linker: &mut Linker<State>, component: &Component, name: &str) -> wasmtime::Result<()> {
+    let engine = linker.engine().clone();
+    let component_type = component.component_type();
+    let Some(import) = component_type.get_import(&engine, name) else { return Ok(()) };
+    let ComponentItem::ComponentInstance(interface) = import.ty else { return Ok(()) };
+    let mut instance = linker.instance(name)?;
+    for (item, export) in interface.exports(&engine) {
+        match export.ty {
+            ComponentItem::ComponentFunc(_) => {
+                let function = format!("{name}#{item}");
+                instance.func_new(item, move |_, _, _, _| Err(Stop::Denied { function: function.clone() }.into()))?;
+            }
+            ComponentItem::Resource(_) => instance.resource(item, ResourceType::host::<Resources>(), |_, _| Ok(()))?,
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// What the host calls of a component.
+pub(crate) fn exports(component: &Component) -> Result<(ComponentExportIndex, ComponentExportIndex), Failure> {
+    let [describe, plan, run] = ["describe", "plan", "run"].map(|name| component.get_export_index(None, name));
+    match (describe, plan, run) {
+        (Some(_), Some(plan), Some(run)) => Ok((plan, run)),
+        (describe, plan, run) => {
+            let missing: Vec<_> = [("describe", describe), ("plan", plan), ("run", run)]
+                .into_iter()
+                .filter_map(|(name, export)| export.is_none().then_some(format!("`{name}`")))
+                .collect();
+            let message = format!(
+                "it does not export {}: a plugin exports the world `plugin` of `bulkhead:plugin@0.1.0` (wit/0.1.0/plugin.wit)",
+                missing.join(", ")
+            );
+            Err(Failure::new(Cause::InvalidPlugin, message))
+        }
+    }
+}
