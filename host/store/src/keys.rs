@@ -1,0 +1,486 @@
+//! Key encodings: every key of the store is made and read here, and nowhere else.
+//!
+//! Keys are big-endian fields one after the other, so that they sort as their fields do. Keys of trees that hold several
+//! tables begin with the table's [`Tag`]. Text comes last.
+
+use bulkhead_core::id::{Digest, RunId, StepIndex, TaskId, WorkerId};
+use bulkhead_core::time::Timestamp;
+
+use crate::kv::{Fault, Tree, Tx};
+
+/// The longest key that needs no allocation: the longest fixed key is `held` with 39 bytes.
+const INLINE: usize = 48;
+
+/// The tables that share a tree, by the first byte of their keys. A number is never used for anything else again.
+#[derive(Clone, Copy, Debug)]
+#[repr(u8)]
+enum Tag {
+    // Tree::Live
+    Totals = 1,
+    Use = 2,
+    Worker = 3,
+    Held = 4,
+    Revoked = 5,
+    Ready = 6,
+    Dead = 7,
+    Timer = 8,
+    Sweep = 9,
+    Ended = 10,
+    Removal = 11,
+    // Tree::Inputs
+    Parameters = 32,
+    Input = 33,
+    // Tree::Catalog
+    Definition = 64,
+    PluginName = 65,
+    PluginVersion = 66,
+    PluginDigest = 67,
+    Token = 68,
+    // Tree::Idempotency
+    IdempotencyKey = 96,
+    IdempotencyExpiry = 97,
+}
+
+/// What a use counter counts, per digest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub(crate) enum UseKind {
+    /// Stored runs of a plan.
+    Plan = 1,
+    /// Runs that have not ended and use a plugin's component.
+    Plugin = 2,
+}
+
+/// A key of one tree.
+#[derive(Clone)]
+pub(crate) struct Key {
+    pub(crate) tree: Tree,
+    len: usize,
+    inline: [u8; INLINE],
+    /// The whole key, where it is longer than `inline`.
+    long: Vec<u8>,
+}
+
+impl Key {
+    fn new(tree: Tree) -> Self {
+        Self { tree, len: 0, inline: [0; INLINE], long: Vec::new() }
+    }
+
+    fn tagged(tree: Tree, tag: Tag) -> Self {
+        Self::new(tree).with(&[tag as u8])
+    }
+
+    fn with(mut self, bytes: &[u8]) -> Self {
+        let len = self.len + bytes.len();
+        if len <= INLINE {
+            self.inline[self.len..len].copy_from_slice(bytes);
+        } else {
+            if self.len <= INLINE {
+                self.long.extend_from_slice(&self.inline[..self.len]);
+            }
+            self.long.extend_from_slice(bytes);
+        }
+        self.len = len;
+        self
+    }
+
+    fn run(self, run: RunId) -> Self {
+        self.with(&run.as_u128().to_be_bytes())
+    }
+
+    fn step(self, step: StepIndex) -> Self {
+        self.with(&step.0.to_be_bytes())
+    }
+
+    fn task(self, task: TaskId) -> Self {
+        self.run(task.run).step(task.step).with(&task.index.to_be_bytes())
+    }
+
+    fn worker(self, worker: WorkerId) -> Self {
+        self.with(&worker.as_u128().to_be_bytes())
+    }
+
+    fn time(self, time: Timestamp) -> Self {
+        self.with(&time.as_micros().to_be_bytes())
+    }
+
+    /// A key as a scan found it.
+    pub(crate) fn from_bytes(tree: Tree, bytes: &[u8]) -> Self {
+        Self::new(tree).with(bytes)
+    }
+
+    /// The encoded key.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        if self.len <= INLINE { &self.inline[..self.len] } else { &self.long }
+    }
+
+    /// All keys that begin with this one.
+    pub(crate) fn prefix(&self) -> KeyRange {
+        KeyRange { tree: self.tree, start: self.bytes().to_vec(), end: successor(self.bytes()) }
+    }
+
+    /// The keys from this one on, up to the end of `prefix`.
+    pub(crate) fn from_within(&self, prefix: &Self) -> KeyRange {
+        KeyRange { tree: self.tree, start: self.bytes().to_vec(), end: successor(prefix.bytes()) }
+    }
+
+    /// The keys after this one, up to the end of `prefix`.
+    pub(crate) fn after_within(&self, prefix: &Self) -> KeyRange {
+        let mut start = self.bytes().to_vec();
+        start.push(0);
+        KeyRange { tree: self.tree, start, end: successor(prefix.bytes()) }
+    }
+
+    /// The keys from the beginning of `prefix` up to this one, exclusive.
+    pub(crate) fn before_within(&self, prefix: &Self) -> KeyRange {
+        KeyRange { tree: self.tree, start: prefix.bytes().to_vec(), end: Some(self.bytes().to_vec()) }
+    }
+}
+
+/// Keys of one tree from `start` up to `end`, exclusive.
+#[derive(Clone, Debug)]
+pub(crate) struct KeyRange {
+    pub(crate) tree: Tree,
+    pub(crate) start: Vec<u8>,
+    pub(crate) end: Option<Vec<u8>>,
+}
+
+impl KeyRange {
+    /// Whether no key can be in it.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.end.as_ref().is_some_and(|end| *end <= self.start)
+    }
+
+    /// A whole tree.
+    pub(crate) fn all(tree: Tree) -> Self {
+        Self { tree, start: Vec::new(), end: None }
+    }
+}
+
+/// The first key after all that begin with `prefix`.
+fn successor(prefix: &[u8]) -> Option<Vec<u8>> {
+    let keep = prefix.iter().rposition(|&byte| byte != u8::MAX)?;
+    let mut next = prefix[..=keep].to_vec();
+    next[keep] += 1;
+    Some(next)
+}
+
+pub(crate) fn format() -> Key {
+    Key::new(Tree::Meta).with(b"format")
+}
+
+pub(crate) fn totals() -> Key {
+    Key::tagged(Tree::Live, Tag::Totals)
+}
+
+pub(crate) fn uses() -> Key {
+    Key::tagged(Tree::Live, Tag::Use)
+}
+
+pub(crate) fn use_of(kind: UseKind, digest: Digest) -> Key {
+    uses().with(&[kind as u8]).with(digest.as_bytes())
+}
+
+pub(crate) fn workers() -> Key {
+    Key::tagged(Tree::Live, Tag::Worker)
+}
+
+pub(crate) fn worker(worker: WorkerId) -> Key {
+    workers().worker(worker)
+}
+
+pub(crate) fn held() -> Key {
+    Key::tagged(Tree::Live, Tag::Held)
+}
+
+pub(crate) fn held_by(worker: WorkerId) -> Key {
+    held().worker(worker)
+}
+
+pub(crate) fn held_task(worker: WorkerId, task: TaskId) -> Key {
+    held_by(worker).task(task)
+}
+
+pub(crate) fn revoked() -> Key {
+    Key::tagged(Tree::Live, Tag::Revoked)
+}
+
+pub(crate) fn revoked_of(worker: WorkerId) -> Key {
+    revoked().worker(worker)
+}
+
+pub(crate) fn revoked_task(worker: WorkerId, task: TaskId) -> Key {
+    revoked_of(worker).task(task)
+}
+
+pub(crate) fn ready() -> Key {
+    Key::tagged(Tree::Live, Tag::Ready)
+}
+
+pub(crate) fn ready_of(run: RunId, step: StepIndex) -> Key {
+    ready().run(run).step(step)
+}
+
+/// A row of `count` waiting tasks, numbered from `first`, that are all due at the same moment.
+pub(crate) fn ready_row(run: RunId, step: StepIndex, due: Timestamp, first: u32) -> Key {
+    ready_of(run, step).time(due).with(&first.to_be_bytes())
+}
+
+pub(crate) fn dead() -> Key {
+    Key::tagged(Tree::Live, Tag::Dead)
+}
+
+pub(crate) fn dead_in(run: RunId) -> Key {
+    dead().run(run)
+}
+
+pub(crate) fn dead_of(run: RunId, step: StepIndex) -> Key {
+    dead_in(run).step(step)
+}
+
+pub(crate) fn dead_task(task: TaskId) -> Key {
+    dead().task(task)
+}
+
+pub(crate) fn timers() -> Key {
+    Key::tagged(Tree::Live, Tag::Timer)
+}
+
+pub(crate) fn timer(due: Timestamp, run: RunId) -> Key {
+    timers().time(due).run(run)
+}
+
+pub(crate) fn sweeps() -> Key {
+    Key::tagged(Tree::Live, Tag::Sweep)
+}
+
+pub(crate) fn sweep(run: RunId, step: StepIndex) -> Key {
+    sweeps().run(run).step(step)
+}
+
+pub(crate) fn ended() -> Key {
+    Key::tagged(Tree::Live, Tag::Ended)
+}
+
+pub(crate) fn ended_run(at: Timestamp, run: RunId) -> Key {
+    ended().time(at).run(run)
+}
+
+pub(crate) fn removals() -> Key {
+    Key::tagged(Tree::Live, Tag::Removal)
+}
+
+pub(crate) fn removal(run: RunId) -> Key {
+    removals().run(run)
+}
+
+pub(crate) fn parameters(run: RunId) -> Key {
+    Key::tagged(Tree::Inputs, Tag::Parameters).run(run)
+}
+
+pub(crate) fn inputs_of(run: RunId) -> Key {
+    Key::tagged(Tree::Inputs, Tag::Input).run(run)
+}
+
+pub(crate) fn input(task: TaskId) -> Key {
+    Key::tagged(Tree::Inputs, Tag::Input).task(task)
+}
+
+pub(crate) fn run(run: RunId) -> Key {
+    Key::new(Tree::Runs).run(run)
+}
+
+pub(crate) fn plan(digest: Digest) -> Key {
+    Key::new(Tree::Plans).with(digest.as_bytes())
+}
+
+/// The beginning of every key of a tree that holds one table.
+pub(crate) fn of_all(tree: Tree) -> Key {
+    Key::new(tree)
+}
+
+/// What belongs to a run in a tree whose keys begin with the run.
+pub(crate) fn of_run(tree: Tree, run: RunId) -> Key {
+    Key::new(tree).run(run)
+}
+
+/// What belongs to a step in a tree whose keys begin with the run and the step.
+pub(crate) fn of_step(tree: Tree, run: RunId, step: StepIndex) -> Key {
+    Key::new(tree).run(run).step(step)
+}
+
+pub(crate) fn task(task: TaskId) -> Key {
+    Key::new(Tree::Tasks).task(task)
+}
+
+pub(crate) fn output(task: TaskId) -> Key {
+    Key::new(Tree::Outputs).task(task)
+}
+
+pub(crate) fn checkpoint(task: TaskId) -> Key {
+    Key::new(Tree::Checkpoints).task(task)
+}
+
+pub(crate) fn dedup(run: RunId, step: StepIndex, key: &str) -> Key {
+    of_step(Tree::Dedup, run, step).with(key.as_bytes())
+}
+
+pub(crate) fn log_chunk(run: RunId, first: u64) -> Key {
+    Key::new(Tree::Logs).run(run).with(&first.to_be_bytes())
+}
+
+pub(crate) fn events() -> Key {
+    Key::new(Tree::Events)
+}
+
+pub(crate) fn event_chunk(first: u64) -> Key {
+    events().with(&first.to_be_bytes())
+}
+
+pub(crate) fn idempotency_keys() -> Key {
+    Key::tagged(Tree::Idempotency, Tag::IdempotencyKey)
+}
+
+pub(crate) fn idempotency(key: &str) -> Key {
+    idempotency_keys().with(key.as_bytes())
+}
+
+pub(crate) fn idempotency_expiries() -> Key {
+    Key::tagged(Tree::Idempotency, Tag::IdempotencyExpiry)
+}
+
+pub(crate) fn idempotency_expiry(at: Timestamp, key: &str) -> Key {
+    idempotency_expiries().time(at).with(key.as_bytes())
+}
+
+pub(crate) fn definitions() -> Key {
+    Key::tagged(Tree::Catalog, Tag::Definition)
+}
+
+pub(crate) fn definition(id: &str) -> Key {
+    definitions().with(id.as_bytes())
+}
+
+pub(crate) fn plugin_names() -> Key {
+    Key::tagged(Tree::Catalog, Tag::PluginName)
+}
+
+/// The digest that a plugin's name means now.
+pub(crate) fn plugin_name(name: &str) -> Key {
+    plugin_names().with(name.as_bytes())
+}
+
+/// The components that a name meant or means: length of the name first, so that no name is another's prefix.
+pub(crate) fn plugin_versions(name: &str) -> Key {
+    Key::tagged(Tree::Catalog, Tag::PluginVersion).with(&[name.len() as u8]).with(name.as_bytes())
+}
+
+pub(crate) fn plugin_version(name: &str, digest: Digest) -> Key {
+    plugin_versions(name).with(digest.as_bytes())
+}
+
+/// The names under which a component was uploaded.
+pub(crate) fn plugin_digests(digest: Digest) -> Key {
+    Key::tagged(Tree::Catalog, Tag::PluginDigest).with(digest.as_bytes())
+}
+
+pub(crate) fn plugin_digest(digest: Digest, name: &str) -> Key {
+    plugin_digests(digest).with(name.as_bytes())
+}
+
+pub(crate) fn tokens() -> Key {
+    Key::tagged(Tree::Catalog, Tag::Token)
+}
+
+pub(crate) fn token(secret: Digest) -> Key {
+    tokens().with(secret.as_bytes())
+}
+
+pub(crate) fn component(digest: Digest) -> Key {
+    Key::new(Tree::Components).with(digest.as_bytes())
+}
+
+/// Reads the fields of a key that a scan found, in the order in which they were written.
+pub(crate) struct Fields<'a>(&'a [u8]);
+
+impl<'a> Fields<'a> {
+    /// The fields of a key after the first `skip` bytes (1 for the tag of a shared tree).
+    pub(crate) fn of(key: &'a [u8], skip: usize) -> Self {
+        Self(key.get(skip..).unwrap_or_default())
+    }
+
+    fn take<const N: usize>(&mut self) -> Tx<[u8; N]> {
+        let (field, rest) = self.0.split_first_chunk().ok_or_else(|| Fault::Corrupt("a key is too short".into()))?;
+        self.0 = rest;
+        Ok(*field)
+    }
+
+    pub(crate) fn run(&mut self) -> Tx<RunId> {
+        Ok(RunId::from_u128(u128::from_be_bytes(self.take()?)))
+    }
+
+    pub(crate) fn worker(&mut self) -> Tx<WorkerId> {
+        Ok(WorkerId::from_u128(u128::from_be_bytes(self.take()?)))
+    }
+
+    pub(crate) fn step(&mut self) -> Tx<StepIndex> {
+        Ok(StepIndex(u16::from_be_bytes(self.take()?)))
+    }
+
+    pub(crate) fn number(&mut self) -> Tx<u32> {
+        Ok(u32::from_be_bytes(self.take()?))
+    }
+
+    pub(crate) fn seq(&mut self) -> Tx<u64> {
+        Ok(u64::from_be_bytes(self.take()?))
+    }
+
+    pub(crate) fn time(&mut self) -> Tx<Timestamp> {
+        Ok(Timestamp::from_micros(self.seq()?))
+    }
+
+    pub(crate) fn task(&mut self) -> Tx<TaskId> {
+        Ok(TaskId::new(self.run()?, self.step()?, self.number()?))
+    }
+
+    pub(crate) fn byte(&mut self) -> Tx<u8> {
+        Ok(self.take::<1>()?[0])
+    }
+
+    pub(crate) fn digest(&mut self) -> Tx<Digest> {
+        Ok(Digest::from_bytes(self.take()?))
+    }
+
+    /// What is left, as text.
+    pub(crate) fn text(self) -> Tx<&'a str> {
+        std::str::from_utf8(self.0).map_err(|_| Fault::Corrupt("a key is no text".into()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_of_all_ones_has_no_successor() {
+        assert_eq!(successor(&[1, 255, 255]), Some(vec![2]));
+        assert_eq!(successor(&[255, 255]), None);
+        assert_eq!(successor(&[]), None);
+    }
+
+    #[test]
+    fn a_key_longer_than_the_inline_room_keeps_all_its_bytes() {
+        let (run, text) = (RunId::from_u128(7), "k".repeat(100));
+        let key = dedup(run, StepIndex(3), &text);
+        let mut fields = Fields::of(key.bytes(), 0);
+        assert_eq!((fields.run().unwrap(), fields.step().unwrap()), (run, StepIndex(3)));
+        assert_eq!(fields.text().unwrap(), text);
+    }
+
+    #[test]
+    fn keys_sort_as_their_fields() {
+        let of = |due, first| ready_row(RunId::from_u128(1), StepIndex(0), Timestamp::from_micros(due), first);
+        assert!(of(255, 9).bytes() < of(256, 0).bytes());
+        assert!(of(256, 0).bytes() < of(256, 1).bytes());
+    }
+}

@@ -1,0 +1,58 @@
+//! Definitions, plugins and tokens.
+
+use std::ops::ControlFlow;
+
+use bulkhead_core::id::Digest;
+use bulkhead_core::name::Name;
+use bulkhead_engine::store::{DefinitionRecord, PluginRecord, StoreError, TokenRecord};
+use bytes::Bytes;
+
+use super::{page, table};
+use crate::keys;
+use crate::kv::{self, Direction, Fault, KvRead, Tx};
+use crate::record;
+
+pub(crate) fn definition(kv: &dyn KvRead, id: &Name) -> Tx<DefinitionRecord> {
+    Ok(record::load(kv, &keys::definition(id.as_str()))?.ok_or(StoreError::NotFound("definition"))?)
+}
+
+pub(crate) fn definitions(kv: &dyn KvRead, after: Option<&Name>, limit: usize) -> Tx<Vec<DefinitionRecord>> {
+    let all = keys::definitions();
+    let range = after.map_or_else(|| all.prefix(), |after| keys::definition(after.as_str()).after_within(&all));
+    let mut found = Vec::new();
+    page(kv, &range, Direction::Forward, limit, &mut |_, value| {
+        found.push(record::decode(value)?);
+        Ok(ControlFlow::Continue(true))
+    })?;
+    Ok(found)
+}
+
+fn plugin_of(kv: &dyn KvRead, name: &str, digest: Digest) -> Tx<PluginRecord> {
+    record::load(kv, &keys::plugin_version(name, digest))?.ok_or_else(|| Fault::Corrupt(format!("plugin `{name}` has no record")))
+}
+
+pub(crate) fn plugin(kv: &dyn KvRead, name: &Name) -> Tx<PluginRecord> {
+    let digest = record::load(kv, &keys::plugin_name(name.as_str()))?.ok_or(StoreError::NotFound("plugin"))?;
+    plugin_of(kv, name.as_str(), digest)
+}
+
+pub(crate) fn plugins(kv: &dyn KvRead) -> Tx<Vec<PluginRecord>> {
+    let mut found = Vec::new();
+    kv.scan(&keys::plugin_names().prefix(), Direction::Forward, &mut |key, value| {
+        found.push(plugin_of(kv, keys::Fields::of(key, 1).text()?, record::decode(value)?)?);
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(found)
+}
+
+pub(crate) fn component(kv: &dyn KvRead, digest: Digest) -> Tx<Bytes> {
+    Ok(kv::bytes(kv, &keys::component(digest))?.map(Bytes::from).ok_or(StoreError::NotFound("component"))?)
+}
+
+pub(crate) fn token(kv: &dyn KvRead, secret: Digest) -> Tx<TokenRecord> {
+    Ok(record::load(kv, &keys::token(secret))?.ok_or(StoreError::NotFound("token"))?)
+}
+
+pub(crate) fn tokens(kv: &dyn KvRead) -> Tx<Vec<TokenRecord>> {
+    table(kv, &keys::tokens())
+}

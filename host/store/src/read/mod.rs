@@ -1,0 +1,160 @@
+//! Reads, each of one snapshot, over any backend.
+
+pub(crate) mod catalog;
+pub(crate) mod log;
+pub(crate) mod recount;
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bulkhead_core::id::{RunId, TaskId};
+use bulkhead_core::run::{Run, RunStatus};
+use bulkhead_core::task::{Task, TaskStatus};
+use bulkhead_core::time::Timestamp;
+use bulkhead_engine::store::{RunFilter, RunView, StoreError, TaskFilter, TaskView};
+use bytes::Bytes;
+
+use crate::keys::{self, Key, KeyRange};
+use crate::kv::{self, Direction, Fault, KvRead, Tree, Tx};
+use crate::record::{self, Totals, lead_of, run_status_code, task_status_code};
+use crate::txn::text;
+
+/// The most entries of a page, whatever was asked for.
+pub(crate) const MOST_PER_PAGE: usize = 10_000;
+
+/// How far a run's id, which its client's clock made, may be from its creation by the store's clock.
+const ID_SLACK: Duration = Duration::from_secs(60 * 60);
+
+pub(crate) fn run_record(kv: &dyn KvRead, id: RunId) -> Tx<Run> {
+    Ok(record::load(kv, &keys::run(id))?.ok_or(StoreError::NotFound("run"))?)
+}
+
+/// A run with its plan and its parameters.
+pub(crate) fn run(kv: &dyn KvRead, id: RunId) -> Tx<RunView> {
+    let run = run_record(kv, id)?;
+    let plan = record::load(kv, &keys::plan(run.plan))?.ok_or_else(|| Fault::Corrupt(format!("plan {} is missing", run.plan)))?;
+    let parameters = match kv::bytes(kv, &keys::parameters(id))? {
+        Some(bytes) => text(bytes)?,
+        None => "{}".into(),
+    };
+    Ok(RunView { run, plan: Arc::new(plan), parameters })
+}
+
+/// Runs that match, the newest first.
+pub(crate) fn runs(kv: &dyn KvRead, filter: &RunFilter, before: Option<RunId>, limit: usize) -> Tx<Vec<Run>> {
+    let all = keys::of_all(Tree::Runs);
+    let range = match before {
+        Some(before) => keys::run(before).before_within(&all),
+        None => KeyRange::all(Tree::Runs),
+    };
+    let statuses = mask(filter.statuses.iter().map(|&status| run_status_code(status)), run_status_code(RunStatus::Cancelled));
+    let oldest = filter.since.map(|since| Timestamp::from_micros(since.as_micros().saturating_sub(ID_SLACK.as_micros() as u64)));
+    let oldest = oldest.map(|oldest| RunId::new(oldest, 0));
+    let mut found = Vec::new();
+    page(kv, &range, Direction::Backward, limit, &mut |key, value| {
+        if oldest.is_some_and(|oldest| keys::run(oldest).bytes() > key) {
+            return Ok(ControlFlow::Break(()));
+        }
+        if !is_in(statuses, value) {
+            return Ok(ControlFlow::Continue(false));
+        }
+        let run: Run = record::decode(value)?;
+        let matches = filter.definition.as_ref().is_none_or(|definition| *definition == run.definition)
+            && filter.since.is_none_or(|since| run.created_at >= since)
+            && filter.until.is_none_or(|until| run.created_at < until);
+        if matches {
+            found.push(run);
+        }
+        Ok(ControlFlow::Continue(matches))
+    })?;
+    Ok(found)
+}
+
+/// A task with its input and its output.
+pub(crate) fn task(kv: &dyn KvRead, id: TaskId) -> Tx<TaskView> {
+    // A run that is being removed still has rows.
+    if !kv::exists(kv, &keys::run(id.run))? {
+        return Err(StoreError::NotFound("run").into());
+    }
+    let task: Task = record::load(kv, &keys::task(id))?.ok_or(StoreError::NotFound("task"))?;
+    let input = kv::bytes(kv, &keys::input(id))?.map_or(Ok("".into()), text)?;
+    let output = match kv::bytes(kv, &keys::output(id))? {
+        Some(bytes) => Some(text(bytes)?),
+        None if task.state.status() == TaskStatus::Succeeded => Some(crate::txn::NO_OUTPUT.into()),
+        None => None,
+    };
+    Ok(TaskView { task, input, output })
+}
+
+/// A task's checkpoint.
+pub(crate) fn checkpoint(kv: &dyn KvRead, id: TaskId) -> Tx<Option<Bytes>> {
+    Ok(kv::bytes(kv, &keys::checkpoint(id))?.map(Bytes::from))
+}
+
+/// Tasks of a run that match, in the order of their ids.
+pub(crate) fn tasks(kv: &dyn KvRead, run: RunId, filter: &TaskFilter, after: Option<TaskId>, limit: usize) -> Tx<Vec<Task>> {
+    if !kv::exists(kv, &keys::run(run))? {
+        return Err(StoreError::NotFound("run").into());
+    }
+    let prefix = match filter.step {
+        Some(step) => keys::of_step(Tree::Tasks, run, step),
+        None => keys::of_run(Tree::Tasks, run),
+    };
+    let range = match after.map(keys::task) {
+        Some(after) if after.bytes() >= prefix.bytes() => after.after_within(&prefix),
+        _ => prefix.prefix(),
+    };
+    let statuses = mask(filter.statuses.iter().map(|&status| task_status_code(status)), task_status_code(TaskStatus::Cancelled));
+    let mut found = Vec::new();
+    page(kv, &range, Direction::Forward, limit, &mut |_, value| {
+        let matches = is_in(statuses, value);
+        if matches {
+            found.push(record::decode(value)?);
+        }
+        Ok(ControlFlow::Continue(matches))
+    })?;
+    Ok(found)
+}
+
+/// Counters, and the number of the last event.
+pub(crate) fn totals(kv: &dyn KvRead) -> Tx<Totals> {
+    Ok(record::load(kv, &keys::totals())?.unwrap_or_default())
+}
+
+/// What a page does with an entry: whether it is on the page, or the page is at its end.
+type OnPage<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> Tx<ControlFlow<(), bool>>;
+
+fn page(kv: &dyn KvRead, range: &KeyRange, direction: Direction, limit: usize, visit: OnPage<'_>) -> Tx<()> {
+    let mut left = limit.min(MOST_PER_PAGE);
+    if left == 0 {
+        return Ok(());
+    }
+    kv.scan(range, direction, &mut |key, value| {
+        let ControlFlow::Continue(on_page) = visit(key, value)? else { return Ok(ControlFlow::Break(())) };
+        left -= usize::from(on_page);
+        Ok(if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    })
+}
+
+/// A set of state numbers as bits; all where none is named.
+fn mask(codes: impl Iterator<Item = u8>, last: u8) -> u32 {
+    match codes.fold(0, |mask, code| mask | 1 << code) {
+        0 => (2 << last) - 1,
+        mask => mask,
+    }
+}
+
+fn is_in(mask: u32, value: &[u8]) -> bool {
+    lead_of(value).is_some_and(|code| code < 32 && mask >> code & 1 == 1)
+}
+
+/// The entries of a table, decoded.
+fn table<T: record::Record>(kv: &dyn KvRead, table: &Key) -> Tx<Vec<T>> {
+    let mut found = Vec::new();
+    kv.scan(&table.prefix(), Direction::Forward, &mut |_, value| {
+        found.push(record::decode(value)?);
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(found)
+}

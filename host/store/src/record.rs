@@ -1,0 +1,139 @@
+//! Stored records: a format version, then postcard. Runs and tasks carry their state before the body, so that lists filter
+//! without decoding.
+
+use bulkhead_core::id::{Digest, RunId};
+use bulkhead_core::plan::Plan;
+use bulkhead_core::run::{Run, RunStatus};
+use bulkhead_core::task::{Task, TaskStatus};
+use bulkhead_core::time::Timestamp;
+use bulkhead_engine::store::{DefinitionRecord, PluginRecord, Statistics, TokenRecord};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::keys::Key;
+use crate::kv::{Fault, KvRead, Tx};
+
+/// The version that every record is written with. A record of another version is read by a migration, never here.
+const VERSION: u8 = 1;
+
+/// Something that is stored as one value.
+pub(crate) trait Record: Serialize + DeserializeOwned {
+    /// What it is called where it can't be read.
+    const KIND: &'static str;
+
+    /// A byte that lists filter by; stored before the body where `Some`. Either always or never `Some`.
+    fn lead(&self) -> Option<u8> {
+        None
+    }
+
+    /// Whether [`Record::lead`] is stored.
+    const LEADS: bool = false;
+}
+
+macro_rules! records {
+    ($($type:ty => $kind:literal),* $(,)?) => { $(impl Record for $type { const KIND: &'static str = $kind; })* };
+}
+
+records! {
+    Plan => "plan",
+    DefinitionRecord => "definition",
+    PluginRecord => "plugin",
+    TokenRecord => "token",
+    Totals => "totals",
+    WorkerRow => "worker",
+    IdempotencyRow => "idempotency key",
+    u32 => "number",
+    u64 => "counter",
+    Digest => "digest",
+}
+
+impl Record for Run {
+    const KIND: &'static str = "run";
+    const LEADS: bool = true;
+
+    fn lead(&self) -> Option<u8> {
+        Some(run_status_code(self.state.status()))
+    }
+}
+
+impl Record for Task {
+    const KIND: &'static str = "task";
+    const LEADS: bool = true;
+
+    fn lead(&self) -> Option<u8> {
+        Some(task_status_code(self.state.status()))
+    }
+}
+
+/// The stored number of a run's state.
+pub(crate) fn run_status_code(status: RunStatus) -> u8 {
+    status as u8
+}
+
+/// The stored number of a task's state.
+pub(crate) fn task_status_code(status: TaskStatus) -> u8 {
+    status as u8
+}
+
+/// The state number that a run's or a task's stored record begins with.
+pub(crate) fn lead_of(value: &[u8]) -> Option<u8> {
+    value.get(1).copied()
+}
+
+/// What is counted over the whole store.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Totals {
+    pub(crate) statistics: Statistics,
+    /// The number of the last event.
+    pub(crate) last_event: u64,
+}
+
+/// A worker that may hold tasks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct WorkerRow {
+    pub(crate) expires: Timestamp,
+    /// Its lease ran out and its tasks are being taken from it: it can't renew any more.
+    pub(crate) lost: bool,
+}
+
+/// A request that happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct IdempotencyRow {
+    pub(crate) request: Digest,
+    pub(crate) run: RunId,
+    pub(crate) expires: Timestamp,
+}
+
+/// Encodes a record into `buffer`, which is cleared first.
+pub(crate) fn encode<T: Record>(record: &T, buffer: &mut Vec<u8>) -> Tx<()> {
+    buffer.clear();
+    buffer.push(VERSION);
+    buffer.extend(record.lead());
+    let bytes = std::mem::take(buffer);
+    *buffer =
+        postcard::to_extend(record, bytes).map_err(|error| Fault::Corrupt(format!("a {} can't be encoded: {error}", T::KIND)))?;
+    Ok(())
+}
+
+/// Decodes a record.
+pub(crate) fn decode<T: Record>(bytes: &[u8]) -> Tx<T> {
+    let body = body::<T>(bytes)?;
+    postcard::from_bytes(body).map_err(|error| Fault::Corrupt(format!("a {} can't be decoded: {error}", T::KIND)))
+}
+
+fn body<T: Record>(bytes: &[u8]) -> Tx<&[u8]> {
+    match bytes.split_first() {
+        Some((&VERSION, rest)) => {
+            rest.get(usize::from(T::LEADS)..).ok_or_else(|| Fault::Corrupt(format!("a {} is too short", T::KIND)))
+        }
+        Some((version, _)) => Err(Fault::Corrupt(format!("a {} has format {version}, this program reads {VERSION}", T::KIND))),
+        None => Err(Fault::Corrupt(format!("a {} is empty", T::KIND))),
+    }
+}
+
+/// Loads a record, if there is one.
+pub(crate) fn load<T: Record>(kv: &dyn KvRead, key: &Key) -> Tx<Option<T>> {
+    let mut record = None;
+    kv.get(key, &mut |bytes| record = Some(decode(bytes)))?;
+    record.transpose()
+}

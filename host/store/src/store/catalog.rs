@@ -1,0 +1,65 @@
+//! [`Catalog`]: definitions, plugins and tokens.
+
+use std::sync::Arc;
+
+use bulkhead_core::id::Digest;
+use bulkhead_core::name::Name;
+use bulkhead_engine::store::{Catalog, DefinitionRecord, PluginRecord, StoreFuture, TokenRecord};
+use bytes::Bytes;
+
+use super::{Cost, KvStore};
+use crate::read::catalog as read;
+
+impl<K: 'static> Catalog for KvStore<K> {
+    fn put_definition(&self, id: Name, text: Arc<str>, expected: Option<u64>) -> StoreFuture<'_, DefinitionRecord> {
+        self.write("put_definition", text.len(), move |txn| txn.put_definition(id, text, expected))
+    }
+
+    fn definition(&self, id: Name) -> StoreFuture<'_, DefinitionRecord> {
+        self.read(Cost::Point, move |kv| read::definition(kv, &id))
+    }
+
+    fn definitions(&self, after: Option<Name>, limit: usize) -> StoreFuture<'_, Vec<DefinitionRecord>> {
+        self.read(Cost::Range, move |kv| read::definitions(kv, after.as_ref(), limit))
+    }
+
+    fn delete_definition(&self, id: Name) -> StoreFuture<'_, ()> {
+        self.write("delete_definition", 0, move |txn| txn.delete_definition(&id))
+    }
+
+    fn put_plugin(&self, plugin: PluginRecord, component: Bytes) -> StoreFuture<'_, PluginRecord> {
+        self.write("put_plugin", component.len(), move |txn| txn.put_plugin(plugin, &component))
+    }
+
+    fn plugin(&self, name: Name) -> StoreFuture<'_, PluginRecord> {
+        self.read(Cost::Point, move |kv| read::plugin(kv, &name))
+    }
+
+    fn plugins(&self) -> StoreFuture<'_, Vec<PluginRecord>> {
+        self.read(Cost::Range, read::plugins)
+    }
+
+    fn component(&self, digest: Digest) -> StoreFuture<'_, Bytes> {
+        self.read(Cost::Range, move |kv| read::component(kv, digest))
+    }
+
+    fn delete_plugin(&self, name: Name) -> StoreFuture<'_, ()> {
+        self.write("delete_plugin", 0, move |txn| txn.delete_plugin(&name))
+    }
+
+    fn put_token(&self, token: TokenRecord) -> StoreFuture<'_, ()> {
+        self.write("put_token", 0, move |txn| txn.put_token(&token))
+    }
+
+    fn token(&self, secret: Digest) -> StoreFuture<'_, TokenRecord> {
+        self.read(Cost::Point, move |kv| read::token(kv, secret))
+    }
+
+    fn tokens(&self) -> StoreFuture<'_, Vec<TokenRecord>> {
+        self.read(Cost::Range, read::tokens)
+    }
+
+    fn delete_token(&self, name: Name) -> StoreFuture<'_, ()> {
+        self.write("delete_token", 0, move |txn| txn.delete_token(&name))
+    }
+}

@@ -1,0 +1,106 @@
+//! Definitions, plugins and tokens.
+
+use std::sync::Arc;
+
+use bulkhead_core::id::Digest;
+use bulkhead_core::name::Name;
+use bulkhead_engine::store::{DefinitionRecord, PluginRecord, StoreError, TokenRecord};
+use bytes::Bytes;
+
+use super::Txn;
+use crate::keys::{self, UseKind};
+use crate::kv::{self, Tx};
+use crate::read;
+
+impl Txn<'_> {
+    /// Stores a definition.
+    pub(crate) fn put_definition(&mut self, id: Name, text: Arc<str>, expected: Option<u64>) -> Tx<DefinitionRecord> {
+        let key = keys::definition(id.as_str());
+        let stored: Option<DefinitionRecord> = self.load(&key)?;
+        let version = stored.as_ref().map_or(0, |stored| stored.version);
+        if expected.is_some_and(|expected| expected != version) {
+            return Err(StoreError::Conflict(format!("definition `{id}` has version {version}, not the one you changed")).into());
+        }
+        if let Some(stored) = stored
+            && stored.text == text
+        {
+            return Ok(stored);
+        }
+        let record = DefinitionRecord { id, version: version + 1, updated_at: self.now, text };
+        self.put_record(&key, &record)?;
+        Ok(record)
+    }
+
+    /// Removes a definition.
+    pub(crate) fn delete_definition(&mut self, id: &Name) -> Tx<()> {
+        let key = keys::definition(id.as_str());
+        if !kv::exists(self.kv, &key)? {
+            return Err(StoreError::NotFound("definition").into());
+        }
+        self.remove(&key)
+    }
+
+    /// Stores a plugin and makes its name mean it.
+    pub(crate) fn put_plugin(&mut self, plugin: PluginRecord, component: &Bytes) -> Tx<PluginRecord> {
+        let version = keys::plugin_version(plugin.name.as_str(), plugin.digest);
+        let record = match self.load(&version)? {
+            Some(known) => known,
+            None => {
+                self.put(&keys::component(plugin.digest), component)?;
+                self.put_record(&version, &plugin)?;
+                self.put(&keys::plugin_digest(plugin.digest, plugin.name.as_str()), &[])?;
+                plugin
+            }
+        };
+        self.put_record(&keys::plugin_name(record.name.as_str()), &record.digest)?;
+        Ok(record)
+    }
+
+    /// Removes a plugin with all components that its name ever meant, unless a run that has not ended uses one of them.
+    pub(crate) fn delete_plugin(&mut self, name: &Name) -> Tx<()> {
+        let latest = keys::plugin_name(name.as_str());
+        if !kv::exists(self.kv, &latest)? {
+            return Err(StoreError::NotFound("plugin").into());
+        }
+        let versions = kv::keys_of(self.kv, &keys::plugin_versions(name.as_str()).prefix(), usize::MAX)?;
+        let digest = |key: &keys::Key| keys::Fields::of(key.bytes(), 2 + name.as_str().len()).digest();
+        for version in &versions {
+            let runs = self.uses(UseKind::Plugin, digest(version)?)?;
+            if runs > 0 {
+                let message = format!("plugin `{name}` is used by {runs} runs that have not ended");
+                return Err(StoreError::Conflict(message).into());
+            }
+        }
+        for version in &versions {
+            let digest = digest(version)?;
+            self.remove(version)?;
+            self.remove(&keys::plugin_digest(digest, name.as_str()))?;
+            self.drop_component(digest)?;
+        }
+        self.remove(&latest)
+    }
+
+    /// Removes a component that has no name any more.
+    fn drop_component(&mut self, digest: Digest) -> Tx<()> {
+        if kv::exists_in(self.kv, &keys::plugin_digests(digest).prefix())? {
+            return Ok(());
+        }
+        self.remove(&keys::component(digest))
+    }
+
+    /// Stores a token.
+    pub(crate) fn put_token(&mut self, token: &TokenRecord) -> Tx<()> {
+        let tokens = read::catalog::tokens(self.kv)?;
+        if tokens.iter().any(|known| known.name == token.name && known.secret != token.secret) {
+            return Err(StoreError::Conflict(format!("a token `{}` exists", token.name)).into());
+        }
+        self.put_record(&keys::token(token.secret), token)
+    }
+
+    /// Removes the token with this name.
+    pub(crate) fn delete_token(&mut self, name: &Name) -> Tx<()> {
+        let tokens = read::catalog::tokens(self.kv)?;
+        let token = tokens.iter().find(|token| token.name == *name).ok_or(StoreError::NotFound("token"))?;
+        self.remove(&keys::token(token.secret))
+    }
+}

@@ -1,0 +1,115 @@
+//! Handing out due tasks.
+
+use std::sync::Arc;
+
+use bulkhead_core::id::TaskId;
+use bulkhead_core::machine::{self, TaskCommand};
+use bulkhead_core::time::Timestamp;
+use bulkhead_engine::store::{ClaimRequest, Claimed, Claims};
+
+use super::{Txn, text};
+use crate::agenda::Place;
+use crate::keys;
+use crate::kv::{self, Fault, Tx};
+
+/// What one look at a step gave.
+struct Share {
+    tasks: Vec<u32>,
+    /// A due task is there for which the memory does not suffice.
+    wants_memory: bool,
+}
+
+impl Txn<'_> {
+    /// Hands out due tasks: by priority, then by due time over all runs. Ends at the first task whose memory limit does not fit,
+    /// so that small tasks don't starve a large one for ever.
+    pub(crate) fn claim(&mut self, request: ClaimRequest) -> Tx<Claims> {
+        self.check_worker(request.worker)?;
+        self.refresh_agenda()?;
+        let mut claims = Claims::default();
+        let mut memory = request.memory;
+        let mut place = self.state.agenda.first(None);
+        while let Some(first) = place {
+            if first.due > self.now {
+                claims.next_due = Some(claims.next_due.map_or(first.due, |due| due.min(first.due)));
+                place = self.state.agenda.first(Some(first));
+                continue;
+            }
+            if claims.tasks.len() >= request.slots {
+                claims.next_due = None;
+                break;
+            }
+            let share = self.claim_from(first, &request, &mut memory, &mut claims)?;
+            self.refresh_step(first.run, first.step)?;
+            if share.wants_memory {
+                claims.wants_memory = true;
+                claims.next_due = None;
+                break;
+            }
+            if share.tasks.is_empty() {
+                return Err(Fault::Corrupt(format!("step {} of {} has no task that is due", first.step.0, first.run)));
+            }
+            // What was the first place may have moved: the same priority is looked at again, from its start.
+            place = self.state.agenda.first_from(first);
+        }
+        Ok(claims)
+    }
+
+    /// Claims from one step what is due before the next step's first task.
+    fn claim_from(&mut self, first: Place, request: &ClaimRequest, memory: &mut u64, claims: &mut Claims) -> Tx<Share> {
+        let (run_id, step_id) = (first.run, first.step);
+        self.load_run(run_id)?;
+        let entry = self.run(run_id)?;
+        let (plan, parameters) = (entry.plan.clone(), entry.parameters.clone());
+        let step = plan.step(step_id);
+        let mut room = request.slots - claims.tasks.len();
+        if let Some(most) = step.concurrency {
+            room = room.min((most - entry.run.step(step_id).tasks.running) as usize);
+        }
+        let fit = memory.checked_div(step.limits.memory).map_or(room, |fit| usize::try_from(fit).unwrap_or(usize::MAX));
+        if fit == 0 {
+            return Ok(Share { tasks: vec![], wants_memory: true });
+        }
+        let until = self.state.agenda.next_due(first).map_or(self.now, |due| due.min(self.now));
+        let tasks = self.take_ready(run_id, step_id, until, room.min(fit))?;
+        for &index in &tasks {
+            let id = TaskId::new(run_id, step_id, index);
+            let claimed = self.claim_task(id, request)?;
+            let input = self.input(id)?;
+            claims.tasks.push(Claimed {
+                task: id,
+                attempt: claimed,
+                plan: plan.clone(),
+                key: Arc::from(&*self.task(id)?.key),
+                input,
+                parameters: parameters.clone(),
+            });
+        }
+        *memory -= step.limits.memory * tasks.len() as u64;
+        Ok(Share { tasks, wants_memory: false })
+    }
+
+    /// Gives one task to a worker; its new attempt. Nothing follows from a claim by itself, so nobody asks.
+    fn claim_task(&mut self, id: TaskId, request: &ClaimRequest) -> Tx<u32> {
+        self.load_task(id)?;
+        let entry = self.run(id.run)?;
+        let command = TaskCommand::Claim { worker: request.worker };
+        let events = machine::decide_task(&entry.run, &entry.plan, self.task(id)?, command, self.now)
+            .map_err(|rejected| Fault::Corrupt(format!("{id} is ready but can't be claimed: {rejected}")))?;
+        for event in events {
+            self.apply(id.run, Some(id), event)?;
+        }
+        Ok(self.task(id)?.attempt)
+    }
+
+    fn input(&self, id: TaskId) -> Tx<Arc<str>> {
+        match kv::bytes(self.kv, &keys::input(id))? {
+            Some(bytes) => text(bytes),
+            None => Ok(Arc::from("")),
+        }
+    }
+
+    /// When the task fell due that waits for the longest.
+    pub(crate) fn oldest_due(&self) -> Option<Timestamp> {
+        self.state.agenda.earliest()
+    }
+}
