@@ -6,11 +6,13 @@ use bulkhead_core::definition::{self, Definition, Diagnostics, KnownPlugin};
 use bulkhead_core::failure::Failure;
 use bulkhead_core::id::RunId;
 use bulkhead_core::name::Name;
-use bulkhead_core::run::Trigger;
+use bulkhead_core::plan::Plan;
+use bulkhead_core::run::{Run, Trigger};
 use bytes::Bytes;
 
+use crate::checked::CheckedDefinitions;
 use crate::executor::Executor;
-use crate::store::{CreatedRun, DefinitionRecord, Idempotency, NewRun, PluginRecord, Store, StoreError};
+use crate::store::{DefinitionRecord, Idempotency, NewRun, PluginRecord, RunView, Store, StoreError};
 
 /// The largest parameters of a run, in bytes of JSON text.
 pub const MAX_PARAMETERS_LEN: usize = 1 << 20;
@@ -61,18 +63,32 @@ pub struct RunRequest {
     pub random: u128,
 }
 
+/// A run that was asked for.
+#[derive(Clone, Debug)]
+pub struct Started {
+    /// The run.
+    pub run: Run,
+    /// Its plan.
+    pub plan: Arc<Plan>,
+    /// Its parameters: a JSON object.
+    pub parameters: Arc<str>,
+    /// Whether it existed already, under the same idempotency key.
+    pub existing: bool,
+}
+
 /// The service for definitions, plugins and new runs. Cheap to clone.
 #[derive(Clone)]
 pub struct Jobs {
     store: Arc<dyn Store>,
     executor: Arc<dyn Executor>,
     memory: u64,
+    checked: Arc<CheckedDefinitions>,
 }
 
 impl Jobs {
     /// The service on a store; `executor` inspects what is uploaded.
     pub fn new(store: Arc<dyn Store>, executor: Arc<dyn Executor>) -> Self {
-        Self { store, executor, memory: u64::MAX }
+        Self { store, executor, memory: u64::MAX, checked: Arc::default() }
     }
 
     /// The same service that refuses runs whose tasks could never be admitted: those that may use more memory than `memory`
@@ -86,7 +102,12 @@ impl Jobs {
     ///
     /// # Errors
     /// [`JobError::Invalid`] with everything that is wrong.
-    pub async fn check(&self, text: &str) -> Result<Definition, JobError> {
+    pub async fn check(&self, text: &str) -> Result<Arc<Definition>, JobError> {
+        if let Some(definition) = self.checked.get(text)
+            && self.plugins_unchanged(&definition.plan).await?
+        {
+            return Ok(definition);
+        }
         let known: Vec<_> = self
             .store
             .plugins()
@@ -94,7 +115,25 @@ impl Jobs {
             .into_iter()
             .map(|plugin| KnownPlugin { name: plugin.name, digest: plugin.digest, config_schema: plugin.config_schema })
             .collect();
-        definition::load(text, &known).map_err(JobError::Invalid)
+        let definition = Arc::new(definition::load(text, &known).map_err(JobError::Invalid)?);
+        self.checked.insert(text, definition.clone());
+        Ok(definition)
+    }
+
+    /// Whether the names of a plan's plugins still mean the components that it is pinned to.
+    async fn plugins_unchanged(&self, plan: &Plan) -> Result<bool, StoreError> {
+        for (index, step) in plan.steps.iter().enumerate() {
+            // Steps often share a plugin, and neighbours do most often.
+            if index > 0 && plan.steps[index - 1].plugin == step.plugin {
+                continue;
+            }
+            match self.store.plugin(step.plugin.name.clone()).await {
+                Ok(plugin) if plugin.digest == step.plugin.digest => {}
+                Ok(_) | Err(StoreError::NotFound(_)) => return Ok(false),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(true)
     }
 
     /// Checks a definition and stores it under its id. See [`Catalog::put_definition`](crate::store::Catalog::put_definition).
@@ -103,7 +142,7 @@ impl Jobs {
     /// [`JobError::Invalid`], or [`StoreError::Conflict`] where `expected` is not the stored version.
     pub async fn put(&self, text: Arc<str>, expected: Option<u64>) -> Result<DefinitionRecord, JobError> {
         let definition = self.check(&text).await?;
-        Ok(self.store.put_definition(definition.id, text, expected).await?)
+        Ok(self.store.put_definition(definition.id.clone(), text, expected).await?)
     }
 
     /// Starts a run of a stored definition, with the plugins that its names mean now.
@@ -111,7 +150,7 @@ impl Jobs {
     /// # Errors
     /// [`StoreError::NotFound`], [`JobError::Disabled`], [`JobError::Parameters`], [`JobError::Invalid`] where a plugin is
     /// gone or changed its schema, [`StoreError::Conflict`] where the idempotency key was used for another request.
-    pub async fn trigger(&self, definition: Name, request: RunRequest) -> Result<CreatedRun, JobError> {
+    pub async fn trigger(&self, definition: Name, request: RunRequest) -> Result<Started, JobError> {
         let record = self.store.definition(definition).await?;
         self.run(&record.text, request).await
     }
@@ -120,23 +159,28 @@ impl Jobs {
     ///
     /// # Errors
     /// As [`Self::trigger`].
-    pub async fn run(&self, text: &str, request: RunRequest) -> Result<CreatedRun, JobError> {
+    pub async fn run(&self, text: &str, request: RunRequest) -> Result<Started, JobError> {
         let parameters = parameters(request.parameters)?;
         let definition = self.check(text).await?;
         if !definition.enabled {
-            return Err(JobError::Disabled(definition.id));
+            return Err(JobError::Disabled(definition.id.clone()));
         }
         if let Some(step) = definition.plan.steps.iter().find(|step| step.limits.memory > self.memory) {
             return Err(JobError::MemoryBudget { step: step.name.clone(), limit: step.limits.memory, budget: self.memory });
         }
         let new = NewRun {
             id: RunId::new(self.store.now(), request.random),
-            plan: Arc::new(definition.plan),
-            parameters,
+            plan: definition.plan.clone(),
+            parameters: parameters.clone(),
             trigger: request.trigger,
             idempotency: request.idempotency,
         };
-        Ok(self.store.create_run(new).await?)
+        let created = self.store.create_run(new).await?;
+        if created.existing {
+            let RunView { run, plan, parameters } = self.store.run(created.run.id).await?;
+            return Ok(Started { run, plan, parameters, existing: true });
+        }
+        Ok(Started { run: created.run, plan: definition.plan.clone(), parameters, existing: false })
     }
 
     /// Checks a component and stores it as a plugin under the name that it calls itself.

@@ -9,6 +9,7 @@
 //! a process. What one of them must know of another goes through the store; signals only cut the wait.
 
 pub mod attempt;
+mod checked;
 mod dispatcher;
 pub mod engine;
 pub mod executor;

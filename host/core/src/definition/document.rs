@@ -1,6 +1,7 @@
 //! The top level of a definition.
 
 use std::ops::{Range, RangeInclusive};
+use std::sync::Arc;
 use std::time::Duration;
 
 use croner::parser::{CronParser, Year};
@@ -48,7 +49,7 @@ pub(super) fn read<'a>(root: &'a DeTable<'a>, plugins: &[KnownPlugin], report: &
     let (id, steps) = (id?, steps??);
     let name = name.unwrap_or_else(|| id.to_string());
     let plan = Plan { definition: id.clone(), name, tags, priority, timeout, tolerance, steps };
-    Some(Definition { id, schedule, enabled, auto_start, plan })
+    Some(Definition { id, schedule, enabled, auto_start, plan: Arc::new(plan) })
 }
 
 fn tags(field: &Field<'_>, report: &mut Report<'_>) -> Vec<String> {

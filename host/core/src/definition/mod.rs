@@ -25,6 +25,8 @@ mod units;
 pub use diagnostic::{Diagnostic, Diagnostics, MAX_DIAGNOSTICS};
 pub use overrides::with_overrides;
 
+use std::sync::Arc;
+
 use toml::de::DeTable;
 
 use crate::id::Digest;
@@ -50,7 +52,7 @@ pub struct Definition {
     /// Whether a server triggers it once when it starts.
     pub auto_start: bool,
     /// What a run of it executes.
-    pub plan: Plan,
+    pub plan: Arc<Plan>,
 }
 
 /// What a definition needs to know of a plugin that it names.
