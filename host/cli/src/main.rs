@@ -1,2 +1,90 @@
-//! Skeleton.
-fn main() {}
+//! The binary `bulkhead`: a server, a one-shot runner and a client, each in the folder that says so.
+//!
+//! `args` is what can be typed and `commands` what it does; `embedded` is the host in this process, `client` the one elsewhere;
+//! `output` is the only place that prints, `error` how a call fails, `exit_codes` what scripts see.
+
+mod args;
+mod client;
+mod commands;
+mod embedded;
+mod error;
+mod exit_codes;
+mod output;
+mod parameters;
+mod signals;
+
+use std::io::IsTerminal as _;
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser as _};
+use tracing_subscriber::EnvFilter;
+
+use crate::args::{Cli, Command, GlobalArgs, LogFormat};
+use crate::commands::{catalog, local, runs};
+use crate::error::{CliError, CliResult};
+use crate::output::Output;
+
+fn main() -> ExitCode {
+    let Cli { command, global } = Cli::parse();
+    // Fails only where it was done already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let output = Output::new(global.color, global.json, global.quiet);
+    let outcome = start_tracing(&global, &command).and_then(|()| {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| CliError::broken(format!("no runtime: {error}")))?;
+        let outcome = runtime.block_on(execute(command, &output));
+        // What still runs was told to end, or can't be: it does not hold up the exit.
+        runtime.shutdown_background();
+        outcome
+    });
+    ExitCode::from(match outcome {
+        Ok(code) => code,
+        Err(error) if error.is_broken_pipe() => exit_codes::SUCCEEDED,
+        Err(error) => {
+            let code = error.exit_code();
+            output.error(error);
+            code
+        }
+    })
+}
+
+async fn execute(command: Command, output: &Output) -> CliResult<u8> {
+    match command {
+        Command::Serve(_) => Err(CliError::usage("not written yet")),
+        Command::Run(args) => commands::run::run(args, output).await,
+        Command::Trigger(args) => runs::trigger(args, output).await,
+        Command::Runs(args) => runs::runs(args, output).await,
+        Command::Tasks(args) => runs::tasks(args, output).await,
+        Command::Logs(args) => runs::logs(args, output).await,
+        Command::Cancel(args) => runs::command(args, "cancel", output).await,
+        Command::Pause(args) => runs::command(args, "pause", output).await,
+        Command::Resume(args) => runs::command(args, "resume", output).await,
+        Command::Retry(args) => runs::command(args, "retry", output).await,
+        Command::Plugins(args) => catalog::plugins(args, output).await,
+        Command::Definitions(args) => catalog::definitions(args, output).await,
+        Command::Stats(args) => catalog::stats(args, output).await,
+        Command::Token(args) => local::token(args, output).await,
+        Command::Doctor(args) => local::doctor(args, output).await,
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "bulkhead", &mut script);
+            output.line(String::from_utf8_lossy(&script).trim_end())?;
+            output.flush()?;
+            Ok(exit_codes::SUCCEEDED)
+        }
+    }
+}
+
+/// Sends what the host says of itself to stderr. What guests log is data and goes elsewhere.
+fn start_tracing(global: &GlobalArgs, command: &Command) -> CliResult<()> {
+    let default = if matches!(command, Command::Serve(_)) { "info" } else { "error" };
+    let filter = global.log.as_deref().unwrap_or(default);
+    let filter =
+        EnvFilter::try_new(filter).map_err(|error| CliError::usage(format!("`--log {filter}` is no filter: {error}")))?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match global.log_format {
+        LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none()).init(),
+        LogFormat::Json => builder.json().flatten_event(true).init(),
+    }
+    Ok(())
+}

@@ -1,0 +1,502 @@
+//! What can be typed.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bulkhead_core::log::Level;
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+
+use crate::output::ColorChoice;
+
+/// Runs jobs whose steps are sandboxed WebAssembly components: a plugin that fails costs its own task, and nothing else.
+#[derive(Debug, Parser)]
+#[command(name = "bulkhead", version, disable_help_subcommand = true, after_help = EXIT_CODES)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    /// What holds for every command.
+    #[command(flatten)]
+    pub(crate) global: GlobalArgs,
+}
+
+const EXIT_CODES: &str = "Exit codes:
+  0  done; the run succeeded            4  the server cannot be reached
+  1  the run failed                     5  the server, or the store, refused
+  2  wrong arguments or definition     70  Bulkhead cannot go on
+  3  the run was cancelled            130  stopped at once by a second Ctrl-C";
+
+/// What holds for every command.
+#[derive(Clone, Debug, Args)]
+#[command(next_display_order = 100)]
+pub(crate) struct GlobalArgs {
+    /// Print results as JSON: one value, or one a line where they come one after the other.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Print the result only.
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+    /// When to use colours.
+    #[arg(long, global = true, value_enum, default_value_t, hide_possible_values = true, value_name = "auto|always|never")]
+    pub(crate) color: ColorChoice,
+    /// What the host says of itself on stderr: `info`, or filters such as `bulkhead_engine=debug`.
+    #[arg(long, global = true, env = "BULKHEAD_LOG", value_name = "FILTER")]
+    pub(crate) log: Option<String>,
+    /// How it says it.
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "text|json", hide_possible_values = true)]
+    pub(crate) log_format: LogFormat,
+}
+
+/// The format of the host's own log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve the API and the console, and run what is triggered
+    Serve(ServeArgs),
+    /// Run one definition here and now, without a server
+    Run(RunArgs),
+    /// Start a run of a definition on a server
+    Trigger(TriggerArgs),
+    /// List runs, or show one
+    Runs(RunsArgs),
+    /// List a run's tasks
+    Tasks(TasksArgs),
+    /// Print a run's log, and follow it
+    Logs(LogsArgs),
+    /// Cancel a run
+    Cancel(RunIdArgs),
+    /// Pause a run: what is at work ends, nothing starts
+    Pause(RunIdArgs),
+    /// Let a paused run go on
+    Resume(RunIdArgs),
+    /// Queue the failed tasks of a run again
+    Retry(RunIdArgs),
+    /// List, upload, show and remove plugins
+    Plugins(PluginsArgs),
+    /// List, check, store, show and remove definitions
+    Definitions(DefinitionsArgs),
+    /// Show a server's counters
+    Stats(ClientArgs),
+    /// Make, list and remove tokens in a data directory
+    Token(TokenArgs),
+    /// Recount everything in a data directory and compare
+    Doctor(DataDirArgs),
+    /// Print a completion script for a shell
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Where a store is.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct DataDirArgs {
+    /// Where everything is kept.
+    #[arg(long, env = "BULKHEAD_DATA_DIR", default_value = "bulkhead-data", value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) data_dir: PathBuf,
+}
+
+/// How a worker works.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct WorkerArgs {
+    /// Attempts at once. Guests that wait hold a slot and no thread. [default: 64 per processor]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) slots: Option<u32>,
+    /// What the memory limits of the attempts at once may add up to: `512MiB`, `8GiB`. [default: half of this machine's memory]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub(crate) memory_budget: Option<u64>,
+    /// Load every *.wasm of this directory.
+    #[arg(long, env = "BULKHEAD_PLUGINS", value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) plugins: Option<PathBuf>,
+}
+
+/// `serve`
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ServeArgs {
+    #[command(flatten)]
+    pub(crate) data: DataDirArgs,
+    /// The address to listen on; port 0 takes a free one. Any other than loopback needs tokens.
+    #[arg(long, env = "BULKHEAD_LISTEN", default_value = "127.0.0.1:7070", value_name = "ADDRESS")]
+    pub(crate) listen: SocketAddr,
+    #[command(flatten)]
+    pub(crate) worker: WorkerArgs,
+    /// Store every *.toml of this directory as a definition.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) definitions: Option<PathBuf>,
+    /// Remove runs so long after their end: `30d`, `12h`. [default: never]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub(crate) retention_age: Option<Duration>,
+    /// Keep so many ended runs. [default: all]
+    #[arg(long, value_name = "N")]
+    pub(crate) retention_count: Option<u64>,
+    /// Hold the admin's token in this file; a new one is made where the file is missing.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) admin_token_file: Option<PathBuf>,
+    /// How long attempts at work may go on after the first Ctrl-C or SIGTERM.
+    #[arg(long, default_value = "30s", value_name = "TIME", value_parser = parse_duration)]
+    pub(crate) grace: Duration,
+}
+
+/// `run`
+#[derive(Clone, Debug, Args)]
+pub(crate) struct RunArgs {
+    /// The definition.
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) file: PathBuf,
+    /// Replace a value of the definition: `fast.worker_count=7`, `timeout=5m`.
+    #[arg(long = "set", value_name = "STEP.KEY=VALUE", value_parser = parse_pair)]
+    pub(crate) overrides: Vec<(String, String)>,
+    #[command(flatten)]
+    pub(crate) parameters: ParameterArgs,
+    #[command(flatten)]
+    pub(crate) worker: WorkerArgs,
+    /// Keep the run here. [default: a directory that is removed at the end]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Show lines of this level and above.
+    #[arg(long, default_value = "debug", value_name = "LEVEL", value_parser = parse_level)]
+    pub(crate) level: Level,
+    /// How long attempts at work may go on after the first Ctrl-C or SIGTERM, which cancels the run.
+    #[arg(long, default_value = "10s", value_name = "TIME", value_parser = parse_duration)]
+    pub(crate) grace: Duration,
+}
+
+/// A run's parameters.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ParameterArgs {
+    /// A parameter of the run; the value is JSON, or else a string.
+    #[arg(long = "param", value_name = "KEY=VALUE", value_parser = parse_pair)]
+    pub(crate) param: Vec<(String, String)>,
+    /// A file with the parameters: a JSON object.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) params: Option<PathBuf>,
+}
+
+/// Which server, and as whom.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ClientArgs {
+    /// The server.
+    #[arg(long, env = "BULKHEAD_SERVER", default_value = "http://127.0.0.1:7070", value_name = "URL", global = true)]
+    pub(crate) server: String,
+    /// The token to present to it.
+    #[arg(long, env = "BULKHEAD_TOKEN", hide_env_values = true, value_name = "TOKEN", global = true)]
+    pub(crate) token: Option<String>,
+}
+
+/// `trigger`
+#[derive(Clone, Debug, Args)]
+pub(crate) struct TriggerArgs {
+    /// The definition's id.
+    pub(crate) definition: String,
+    #[command(flatten)]
+    pub(crate) parameters: ParameterArgs,
+    /// Print the run's log until it ends; the exit code is its result.
+    #[arg(long, short)]
+    pub(crate) follow: bool,
+    /// Wait until the run ends; the exit code is its result.
+    #[arg(long, short)]
+    pub(crate) wait: bool,
+    /// Start one run however often this is called with the same key. [default: a new key for each call]
+    #[arg(long, value_name = "KEY")]
+    pub(crate) idempotency_key: Option<String>,
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
+}
+
+/// `runs`
+#[derive(Clone, Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct RunsArgs {
+    /// What else than a list.
+    #[command(subcommand)]
+    pub(crate) command: Option<RunsCommand>,
+    /// Which runs to list.
+    #[command(flatten)]
+    pub(crate) list: ListRunsArgs,
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
+}
+
+/// Which runs to list.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ListRunsArgs {
+    /// In this state; may be given several times.
+    #[arg(long, value_name = "STATE")]
+    pub(crate) state: Vec<String>,
+    /// Of this definition.
+    #[arg(long, value_name = "ID")]
+    pub(crate) definition: Option<String>,
+    /// At most so many, the newest.
+    #[arg(long, short = 'n', default_value_t = 20, value_name = "N")]
+    pub(crate) limit: usize,
+}
+
+/// `runs …`
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum RunsCommand {
+    /// List runs
+    List(ListRunsArgs),
+    /// Show a run with its steps and failures
+    Show {
+        /// The run.
+        id: String,
+    },
+    /// Wait until a run ends; the exit code is its result
+    Wait {
+        /// The run.
+        id: String,
+    },
+    /// Remove a run that has ended, with its log
+    Delete {
+        /// The run.
+        id: String,
+    },
+}
+
+/// `tasks`
+#[derive(Clone, Debug, Args)]
+pub(crate) struct TasksArgs {
+    /// The run.
+    pub(crate) run: String,
+    /// In this state; may be given several times.
+    #[arg(long, value_name = "STATE")]
+    pub(crate) state: Vec<String>,
+    /// Of this step.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) step: Option<String>,
+    /// At most so many.
+    #[arg(long, short = 'n', default_value_t = 100, value_name = "N")]
+    pub(crate) limit: usize,
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
+}
+
+/// `logs`
+#[derive(Clone, Debug, Args)]
+pub(crate) struct LogsArgs {
+    /// The run.
+    pub(crate) run: String,
+    /// Go on until the run ends.
+    #[arg(long, short)]
+    pub(crate) follow: bool,
+    /// Lines of this level and above.
+    #[arg(long, value_name = "LEVEL", value_parser = parse_level)]
+    pub(crate) level: Option<Level>,
+    /// Lines of this step.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) step: Option<String>,
+    /// Lines after this number.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub(crate) after: u64,
+    /// How a line looks.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: LineFormat,
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
+}
+
+/// How a log line looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LineFormat {
+    /// Time, level, step, task, message, fields.
+    #[default]
+    Text,
+    /// The line's number first.
+    Numbered,
+    /// The message alone.
+    Message,
+    /// One JSON object a line; the same as `--json`.
+    Ndjson,
+}
+
+/// A run on a server.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct RunIdArgs {
+    /// The run.
+    pub(crate) run: String,
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
+}
+
+/// `plugins`
+#[derive(Clone, Debug, Args)]
+pub(crate) struct PluginsArgs {
+    /// What else than a list.
+    #[command(subcommand)]
+    pub(crate) command: Option<PluginsCommand>,
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
+}
+
+/// `plugins …`
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum PluginsCommand {
+    /// List plugins
+    List,
+    /// Upload components
+    Upload {
+        /// The components.
+        #[arg(required = true, value_hint = ValueHint::FilePath)]
+        files: Vec<PathBuf>,
+    },
+    /// Show a plugin and its configuration's schema
+    Show {
+        /// The plugin's name.
+        name: String,
+    },
+    /// Remove a plugin that no unfinished run uses
+    Remove {
+        /// The plugin's name.
+        name: String,
+    },
+}
+
+/// `definitions`
+#[derive(Clone, Debug, Args)]
+pub(crate) struct DefinitionsArgs {
+    /// What else than a list.
+    #[command(subcommand)]
+    pub(crate) command: Option<DefinitionsCommand>,
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
+}
+
+/// `definitions …`
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum DefinitionsCommand {
+    /// List definitions
+    List,
+    /// Check definitions and store them
+    Put {
+        /// The definitions.
+        #[arg(required = true, value_hint = ValueHint::FilePath)]
+        files: Vec<PathBuf>,
+    },
+    /// Check definitions against the server's plugins, and store nothing
+    Validate {
+        /// The definitions.
+        #[arg(required = true, value_hint = ValueHint::FilePath)]
+        files: Vec<PathBuf>,
+    },
+    /// Print a definition
+    Show {
+        /// The definition's id.
+        id: String,
+    },
+    /// Remove a definition; its runs stay
+    Delete {
+        /// The definition's id.
+        id: String,
+    },
+}
+
+/// `token`
+#[derive(Clone, Debug, Args)]
+pub(crate) struct TokenArgs {
+    #[command(subcommand)]
+    pub(crate) command: TokenCommand,
+}
+
+/// `token …`
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum TokenCommand {
+    /// Make a token and print it: it cannot be shown again
+    Create {
+        /// What to call it.
+        name: String,
+        /// What it may do: viewer, operator or admin.
+        #[arg(long, default_value = "operator", value_name = "ROLE", value_parser = parse_role)]
+        role: bulkhead_engine::store::Role,
+        #[command(flatten)]
+        data: DataDirArgs,
+    },
+    /// List tokens
+    List {
+        #[command(flatten)]
+        data: DataDirArgs,
+    },
+    /// Remove a token
+    Delete {
+        /// Its name.
+        name: String,
+        #[command(flatten)]
+        data: DataDirArgs,
+    },
+}
+
+fn parse_pair(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("expected KEY=VALUE")?;
+    if key.is_empty() { Err("the key before `=` is empty".into()) } else { Ok((key.into(), value.into())) }
+}
+
+fn parse_level(text: &str) -> Result<Level, String> {
+    Level::from_name(text).ok_or_else(|| format!("expected {}", Level::ALL.map(Level::name).join(", ")))
+}
+
+fn parse_role(text: &str) -> Result<bulkhead_engine::store::Role, String> {
+    bulkhead_engine::store::Role::from_name(text).ok_or_else(|| "expected viewer, operator or admin".into())
+}
+
+/// `90s`, `5m`, `12h`, `30d`, `250ms`.
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("`{text}` is no time span: write a number and ms, s, m, h or d");
+    let split = text.find(|letter: char| !letter.is_ascii_digit()).ok_or_else(wrong)?;
+    let (number, unit) = text.split_at(split);
+    let millis = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return Err(wrong()),
+    };
+    let number: u64 = number.parse().map_err(|_| wrong())?;
+    number.checked_mul(millis).map(Duration::from_millis).ok_or_else(wrong)
+}
+
+/// `4096`, `512KiB`, `64MiB`, `8GiB`.
+fn parse_size(text: &str) -> Result<u64, String> {
+    let wrong = || format!("`{text}` is no size: write a number and KiB, MiB or GiB");
+    let split = text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let factor = match unit {
+        "" | "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => return Err(wrong()),
+    };
+    let number: u64 = number.parse().map_err(|_| wrong())?;
+    number.checked_mul(factor).ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory as _;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn times_and_sizes_are_read() {
+        assert_eq!(parse_duration("250ms"), Ok(Duration::from_millis(250)));
+        assert_eq!(parse_duration("30d"), Ok(Duration::from_secs(2_592_000)));
+        assert!(["", "5", "5 m", "-1s", "1y", "99999999999999999999s"].map(parse_duration).iter().all(Result::is_err));
+        assert_eq!(parse_size("64MiB"), Ok(67_108_864));
+        assert_eq!(parse_size("4096"), Ok(4_096));
+        assert!(["", "GiB", "1GB", "99999999999GiB"].map(parse_size).iter().all(Result::is_err));
+    }
+}

@@ -1,0 +1,143 @@
+//! Following a run's log over the network: never a line lost or repeated, whatever happens to the connection.
+//!
+//! The stream's ids are the server's cursor. After a break the client asks again with the last id that it has; lines that it
+//! printed already (a server may send some again) are recognised by their numbers.
+
+use std::time::{Duration, Instant};
+
+use bulkhead_api::model::{LogLine, RunDetail, RunStatus, StreamEnd};
+use bulkhead_core::log::Level;
+use futures::StreamExt as _;
+use reqwest::{Method, Response};
+
+use super::Client;
+use super::sse::Parser;
+use crate::error::{CliError, CliResult};
+
+/// The first pause before a new connection; it doubles up to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+/// The longest pause before a new connection.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// How long a server may be away: a restart, an upgrade.
+const GIVE_UP: Duration = Duration::from_secs(120);
+/// The longest silence: several of the server's heartbeats. A connection that is silent for longer is dead.
+const LONGEST_SILENCE: Duration = Duration::from_secs(60);
+
+/// Which lines of a run.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LogFilter {
+    /// With greater numbers.
+    pub(crate) after: u64,
+    /// Of at least this level.
+    pub(crate) level: Option<Level>,
+    /// Of this step.
+    pub(crate) step: Option<String>,
+}
+
+impl LogFilter {
+    /// The filter as a query.
+    pub(crate) fn query(&self) -> Vec<(&'static str, String)> {
+        let mut query = vec![("after", self.after.to_string())];
+        query.extend(self.level.map(|level| ("level", level.name().to_owned())));
+        query.extend(self.step.clone().map(|step| ("step", step)));
+        query
+    }
+}
+
+/// Gives every line of a run in order, as it comes, until the run has ended; then how it ended.
+pub(crate) async fn follow_log(
+    client: &Client,
+    run: &str,
+    mut filter: LogFilter,
+    mut print: impl FnMut(Vec<LogLine>) -> CliResult<()>,
+) -> CliResult<RunStatus> {
+    let path = format!("/runs/{run}/logs/stream");
+    let mut cursor = None;
+    let mut pause = FIRST_PAUSE;
+    let mut away_since: Option<Instant> = None;
+    loop {
+        let mut request = client.request(Method::GET, &path).query(&filter.query()).header("accept", "text/event-stream");
+        if let Some(cursor) = &cursor {
+            request = request.header("last-event-id", cursor);
+        }
+        let failed = match request.send().await {
+            Ok(response) if response.status().is_success() => {
+                (pause, away_since) = (FIRST_PAUSE, None);
+                if let Some(end) = read(client, response, &mut filter.after, &mut cursor, &mut print).await? {
+                    return Ok(end.state);
+                }
+                None
+            }
+            Ok(response) => {
+                let refusal = client.refusal(response).await;
+                if !refusal.is_passing() {
+                    return Err(refusal.into_error(None));
+                }
+                Some(refusal.into_error(None))
+            }
+            Err(source) => Some(client.unreachable(source)),
+        };
+        if let Some(error) = failed {
+            let since = *away_since.get_or_insert_with(Instant::now);
+            // Before the first answer there is nothing to go on with.
+            if cursor.is_none() && filter.after == 0 || since.elapsed() > GIVE_UP {
+                return Err(error);
+            }
+        }
+        tracing::debug!(run_id = run, after = filter.after, "the stream broke off; it is asked for again");
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// Reads a stream until it ends or breaks; what the server said at its end, if it did.
+async fn read(
+    client: &Client,
+    response: Response,
+    after: &mut u64,
+    cursor: &mut Option<String>,
+    print: &mut impl FnMut(Vec<LogLine>) -> CliResult<()>,
+) -> CliResult<Option<StreamEnd>> {
+    let mut chunks = response.bytes_stream();
+    let mut parser = Parser::default();
+    loop {
+        let chunk = match tokio::time::timeout(LONGEST_SILENCE, chunks.next()).await {
+            Ok(Some(Ok(chunk))) => chunk,
+            Ok(Some(Err(_)) | None) | Err(_) => return Ok(None),
+        };
+        let events = parser.feed(&chunk).map_err(|error| client.protocol(error.to_string()))?;
+        let mut lines = Vec::new();
+        let mut end = None;
+        for event in events {
+            let unreadable = |error: serde_json::Error| client.protocol(format!("event `{}`: {error}", event.name));
+            match event.name.as_str() {
+                "line" => {
+                    let line: LogLine = serde_json::from_str(&event.data).map_err(unreadable)?;
+                    if line.seq > *after {
+                        *after = line.seq;
+                        lines.push(line);
+                    }
+                }
+                "end" => end = Some(serde_json::from_str(&event.data).map_err(unreadable)?),
+                _ => {}
+            }
+            if event.id.is_some() {
+                *cursor = event.id;
+            }
+        }
+        if !lines.is_empty() {
+            print(lines)?;
+        }
+        if end.is_some() {
+            return Ok(end);
+        }
+    }
+}
+
+/// Waits until a run has ended.
+pub(crate) async fn wait_for_end(client: &Client, run: &str) -> CliResult<RunDetail> {
+    // Only errors are streamed, so little is sent; the stream's end is what counts.
+    let filter = LogFilter { level: Some(Level::Error), ..LogFilter::default() };
+    follow_log(client, run, filter, |_| Ok::<_, CliError>(())).await?;
+    client.get(&format!("/runs/{run}"), &()).await
+}

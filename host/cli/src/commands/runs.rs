@@ -1,0 +1,204 @@
+//! The client commands about runs: trigger, list, show, wait, follow, cancel, pause, resume, retry.
+
+use bulkhead_api::model::{LogLine, LogPage, Run, RunDetail, RunStatus, Task, TriggerRequest};
+use serde_json::value::RawValue;
+
+use crate::args::{LineFormat, ListRunsArgs, LogsArgs, RunIdArgs, RunsArgs, RunsCommand, TasksArgs, TriggerArgs};
+use crate::client::{Client, LogFilter, follow_log, wait_for_end};
+use crate::error::{CliError, CliResult};
+use crate::exit_codes;
+use crate::output::line::LineRenderer;
+use crate::output::summary::{Failures, RunSummary, elapsed, one_line, state_style};
+use crate::output::table::{Cell, Table};
+use crate::output::{Output, format};
+use crate::parameters;
+
+/// Starts a run; with `--follow` or `--wait` its result is this call's.
+pub(crate) async fn trigger(args: TriggerArgs, output: &Output) -> CliResult<u8> {
+    let client = Client::new(&args.client)?;
+    let parameters = parameters::collect(&args.parameters)?
+        .map(|text| RawValue::from_string(text.into()))
+        .transpose()
+        .map_err(|error| CliError::usage(error.to_string()))?;
+    let key = args.idempotency_key.unwrap_or_else(|| format!("{:032x}", rand::random::<u128>()));
+    let path = format!("/definitions/{}/runs", segment(&args.definition));
+    let run: Run = client.create(&path, &TriggerRequest { parameters }, &key).await?;
+    if args.follow {
+        output.note(&run.id);
+        let printer = Printer::new(output, LineFormat::Text);
+        follow_log(&client, &run.id, LogFilter::default(), |lines| printer.print(&lines)).await?;
+        return end(&client, &run.id, output).await;
+    }
+    if args.wait {
+        output.note(&run.id);
+        wait_for_end(&client, &run.id).await?;
+        return end(&client, &run.id, output).await;
+    }
+    output.result(&run, |run| run.id.clone())?;
+    Ok(exit_codes::SUCCEEDED)
+}
+
+/// Lists runs, or what the subcommand says.
+pub(crate) async fn runs(args: RunsArgs, output: &Output) -> CliResult<u8> {
+    let client = Client::new(&args.client)?;
+    match args.command {
+        None => list(&client, args.list, output).await,
+        Some(RunsCommand::List(list_args)) => list(&client, list_args, output).await,
+        Some(RunsCommand::Show { id }) => {
+            show(&client, &id, output).await?;
+            Ok(exit_codes::SUCCEEDED)
+        }
+        Some(RunsCommand::Wait { id }) => {
+            wait_for_end(&client, &id).await?;
+            end(&client, &id, output).await
+        }
+        Some(RunsCommand::Delete { id }) => {
+            client.delete(&run_path(&id)).await?;
+            Ok(exit_codes::SUCCEEDED)
+        }
+    }
+}
+
+async fn list(client: &Client, args: ListRunsArgs, output: &Output) -> CliResult<u8> {
+    let mut query: Vec<_> = args.state.into_iter().map(|state| ("state", state)).collect();
+    query.extend(args.definition.map(|definition| ("definition", definition)));
+    let runs: Vec<Run> = client.list("/runs", &query, args.limit).await?;
+    output.result(&runs, |runs| {
+        let mut table = Table::new(&["run", "definition", "state", "created", ">time", ">tasks", ">failed", ">lines"]);
+        for run in runs {
+            let state = format::name(&run.state);
+            let time = elapsed(run.started_at, run.ended_at).map_or_else(|| "-".to_owned(), format::duration);
+            table.row(vec![
+                Cell::text(&run.id),
+                Cell::text(&run.definition),
+                Cell::text(&state).styled(state_style(&state)),
+                Cell::text(format::date(run.created_at)),
+                Cell::number(time),
+                Cell::number(format::count(run.tasks.total)),
+                Cell::number(format::count(run.tasks.failed)),
+                Cell::number(format::count(run.lines.total)),
+            ]);
+        }
+        if table.is_empty() { "no runs".to_owned() } else { table.render(output.paint()) }
+    })?;
+    Ok(exit_codes::SUCCEEDED)
+}
+
+/// Prints a run as it is now.
+async fn show(client: &Client, id: &str, output: &Output) -> CliResult<RunStatus> {
+    let run: RunDetail = client.get(&run_path(id), &()).await?;
+    let state = run.run.state;
+    let query = [("state", "failed".to_owned())];
+    let failed: Vec<Task> = match run.run.tasks.failed {
+        0 => Vec::new(),
+        _ => client.list(&format!("{}/tasks", run_path(id)), &query, Failures::MAX_LOOKED_AT).await?,
+    };
+    let failures = Failures::of(&failed, run.run.tasks.failed);
+    output.result(&RunSummary { run, failures }, |summary| summary.render(output.paint()))?;
+    Ok(state)
+}
+
+/// Prints a run that has ended; the exit code says how.
+async fn end(client: &Client, id: &str, output: &Output) -> CliResult<u8> {
+    let state = show(client, id, output).await?;
+    Ok(exit_codes::of_run(state))
+}
+
+/// Prints a log.
+pub(crate) async fn logs(args: LogsArgs, output: &Output) -> CliResult<u8> {
+    let client = Client::new(&args.client)?;
+    let printer = Printer::new(output, args.format);
+    let mut filter = LogFilter { after: args.after, level: args.level, step: args.step };
+    if args.follow {
+        follow_log(&client, &args.run, filter, |lines| printer.print(&lines)).await?;
+        return Ok(exit_codes::SUCCEEDED);
+    }
+    loop {
+        let page: LogPage = client.get(&format!("{}/logs", run_path(&args.run)), &filter.query()).await?;
+        printer.print(&page.lines)?;
+        // Lines that come while this runs are for those who follow.
+        if page.scanned >= page.last || page.scanned <= filter.after {
+            return Ok(exit_codes::SUCCEEDED);
+        }
+        filter.after = page.scanned;
+    }
+}
+
+/// Prints lines in one format.
+struct Printer<'a> {
+    output: &'a Output,
+    renderer: LineRenderer,
+    json: bool,
+}
+
+impl<'a> Printer<'a> {
+    fn new(output: &'a Output, format: LineFormat) -> Self {
+        let json = output.is_json() || format == LineFormat::Ndjson;
+        Self { output, renderer: LineRenderer::new(format, output.paint()), json }
+    }
+
+    fn print(&self, lines: &[LogLine]) -> CliResult<()> {
+        for line in lines {
+            if self.json {
+                self.output.json_line(line)?;
+            } else {
+                self.output.line(&self.renderer.render(line))?;
+            }
+        }
+        self.output.flush()
+    }
+}
+
+/// Does something to a run and prints it.
+pub(crate) async fn command(args: RunIdArgs, command: &str, output: &Output) -> CliResult<u8> {
+    let client = Client::new(&args.client)?;
+    let run: Run = client.post(&format!("{}/{command}", run_path(&args.run))).await?;
+    output.result(&run, |run| {
+        let ending = run.stopping.map(|_| ", ending").unwrap_or_default();
+        format!("{} {}{ending}", run.id, format::name(&run.state))
+    })?;
+    Ok(exit_codes::SUCCEEDED)
+}
+
+/// Lists a run's tasks.
+pub(crate) async fn tasks(args: TasksArgs, output: &Output) -> CliResult<u8> {
+    let client = Client::new(&args.client)?;
+    let mut query: Vec<_> = args.state.into_iter().map(|state| ("state", state)).collect();
+    query.extend(args.step.map(|step| ("step", step)));
+    let tasks: Vec<Task> = client.list(&format!("{}/tasks", run_path(&args.run)), &query, args.limit).await?;
+    output.result(&tasks, |tasks| {
+        let mut table = Table::new(&["step", ">task", "key", "state", ">attempt", ">lines", ">memory", ">fuel", "failure"]);
+        for task in tasks {
+            let state = format::name(&task.state);
+            table.row(vec![
+                Cell::text(&task.step),
+                Cell::number(task.index.to_string()),
+                Cell::text(crate::output::summary::first_line(&task.key)),
+                Cell::text(&state).styled(state_style(&state)),
+                Cell::number(task.attempt.to_string()),
+                Cell::number(format::count(task.lines.total)),
+                Cell::number(format::bytes(task.usage.peak_memory_bytes)),
+                Cell::number(format::count(task.usage.fuel)),
+                Cell::text(task.failure.as_ref().map(one_line).unwrap_or_default()),
+            ]);
+        }
+        if table.is_empty() { "no tasks".to_owned() } else { table.render(output.paint()) }
+    })?;
+    Ok(exit_codes::SUCCEEDED)
+}
+
+fn run_path(id: &str) -> String {
+    format!("/runs/{}", segment(id))
+}
+
+/// A text as a segment of a path: ids have none of these characters, so a wrong one is refused by the server and not
+/// misunderstood.
+pub(crate) fn segment(text: &str) -> String {
+    text.bytes().fold(String::new(), |mut out, byte| {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' | b':' => out.push(byte.into()),
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
+        out
+    })
+}

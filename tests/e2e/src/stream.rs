@@ -1,0 +1,86 @@
+//! A reader of server-sent events, as slow as a test wants it.
+
+use std::collections::VecDeque;
+
+use futures::StreamExt as _;
+use futures::stream::BoxStream;
+use serde_json::Value;
+
+/// One event.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StreamEvent {
+    /// Its `id`.
+    pub id: Option<String>,
+    /// Its `event`.
+    pub name: String,
+    /// Its `data`.
+    pub data: Value,
+}
+
+/// A stream of events that is being read.
+pub struct LogStream {
+    chunks: BoxStream<'static, reqwest::Result<bytes::Bytes>>,
+    rest: Vec<u8>,
+    event: StreamEvent,
+    data: String,
+    events: VecDeque<StreamEvent>,
+}
+
+impl LogStream {
+    pub(crate) fn new(response: reqwest::Response) -> Self {
+        let chunks = response.bytes_stream().boxed();
+        Self { chunks, rest: Vec::new(), event: StreamEvent::default(), data: String::new(), events: VecDeque::new() }
+    }
+
+    /// The next event; none where the stream has ended.
+    ///
+    /// # Panics
+    /// Where an event's data is no JSON.
+    pub async fn next(&mut self) -> Option<StreamEvent> {
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return Some(event);
+            }
+            let chunk = self.chunks.next().await?.ok()?;
+            self.rest.extend_from_slice(&chunk);
+            while let Some(end) = self.rest.iter().position(|&byte| byte == b'\n') {
+                let line: Vec<_> = self.rest.drain(..=end).collect();
+                self.take(std::str::from_utf8(&line[..end]).expect("a stream is UTF-8"));
+            }
+        }
+    }
+
+    fn take(&mut self, line: &str) {
+        if line.is_empty() {
+            let (event, data) = (std::mem::take(&mut self.event), std::mem::take(&mut self.data));
+            if !data.is_empty() {
+                let data = serde_json::from_str(&data).unwrap_or_else(|error| panic!("`{data}` is no JSON: {error}"));
+                self.events.push_back(StreamEvent { data, ..event });
+            }
+            return;
+        }
+        match line.split_once(": ") {
+            Some(("id", id)) => self.event.id = Some(id.to_owned()),
+            Some(("event", name)) => self.event.name = name.to_owned(),
+            Some(("data", data)) => self.data.push_str(data),
+            // A heartbeat, or what a later version may add.
+            _ => {}
+        }
+    }
+
+    /// The numbers of all lines from here to the run's end.
+    ///
+    /// # Panics
+    /// Where the stream breaks off before the run has ended.
+    pub async fn lines_to_end(&mut self) -> Vec<Value> {
+        let mut lines = Vec::new();
+        while let Some(event) = self.next().await {
+            match event.name.as_str() {
+                "line" => lines.push(event.data),
+                "end" => return lines,
+                _ => {}
+            }
+        }
+        panic!("the stream broke off after {} lines", lines.len());
+    }
+}
