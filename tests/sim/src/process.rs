@@ -1,0 +1,414 @@
+//! A process as the store sees it: calls that take time, are refused, lose their answer, or come from a process that is frozen
+//! or dead by then.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bulkhead_core::id::{Digest, RunId, TaskId, WorkerId};
+use bulkhead_core::log::Line;
+use bulkhead_core::machine::{Rejected, RunCommand};
+use bulkhead_core::name::Name;
+use bulkhead_core::run::Run;
+use bulkhead_core::task::{Progress, Task, TaskStatus};
+use bulkhead_core::time::Timestamp;
+use bulkhead_engine::store::{
+    Catalog, ClaimRequest, Claims, Completion, CreatedRun, DefinitionRecord, Housekeeping, Journal, LogPage, LogQuery, NewRun,
+    PluginRecord, Queue, Retention, RunFilter, RunView, Signal, Spawned, Statistics, Store, StoreError, StoreFuture, StoreResult,
+    TaskFilter, TaskSpec, TaskView, TokenRecord,
+};
+use bulkhead_store::MemoryStore;
+use bytes::Bytes;
+use tokio::sync::Notify;
+
+use crate::Mutant;
+use crate::world::{World, ready};
+
+/// One life of a process.
+#[derive(Debug, Default)]
+pub(crate) struct Process {
+    pub(crate) number: usize,
+    dead: AtomicBool,
+    frozen: AtomicBool,
+    thawed: Notify,
+    /// Attempts in its executor.
+    pub(crate) executing: AtomicUsize,
+    /// Their memory.
+    pub(crate) memory: AtomicU64,
+    /// How often in a row it was seen with room while a task waited.
+    pub(crate) idle_looks: AtomicUsize,
+}
+
+impl Process {
+    pub(crate) fn new(number: usize) -> Arc<Self> {
+        Arc::new(Self { number, ..Self::default() })
+    }
+
+    pub(crate) fn is_dead(&self) -> bool {
+        self.dead.load(Ordering::Relaxed)
+    }
+
+    /// Nothing of it happens any more.
+    pub(crate) fn kill(&self) {
+        self.dead.store(true, Ordering::Relaxed);
+    }
+
+    /// Nothing of it happens until [`Self::thaw`].
+    pub(crate) fn freeze(&self) {
+        self.frozen.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn thaw(&self) {
+        self.frozen.store(false, Ordering::Relaxed);
+        self.thawed.notify_waiters();
+    }
+
+    /// Goes on when the process does; never, once it is dead.
+    pub(crate) async fn gate(&self) {
+        loop {
+            let thawed = self.thawed.notified();
+            if self.is_dead() {
+                std::future::pending::<()>().await;
+            }
+            if !self.frozen.load(Ordering::Relaxed) {
+                return;
+            }
+            thawed.await;
+        }
+    }
+}
+
+/// The store as one process reaches it.
+#[derive(Clone)]
+pub(crate) struct ProcessStore {
+    world: Arc<World>,
+    process: Arc<Process>,
+    inner: Arc<MemoryStore>,
+}
+
+/// Who a fenced write is by.
+type Fence = Option<(TaskId, u32)>;
+
+impl ProcessStore {
+    pub(crate) fn new(world: &Arc<World>, process: &Arc<Process>) -> Self {
+        Self { world: world.clone(), process: process.clone(), inner: world.store() }
+    }
+
+    /// The process.
+    pub(crate) fn process(&self) -> &Process {
+        &self.process
+    }
+
+    fn call<T, F>(&self, name: &'static str, writes: bool, fence: Fence, apply: F) -> StoreFuture<'_, T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Self) -> StoreResult<T> + Send + 'static,
+    {
+        Box::pin(async move {
+            let (world, number) = (&self.world, self.process.number);
+            self.process.gate().await;
+            let fate = world.fate(writes);
+            self.delay(fate.before).await;
+            if fate.refuse || world.is_out() {
+                world.note_fault();
+                world.say(format!("p{number} {name}{} refused", of(fence)));
+                return Err(StoreError::Unavailable { aborted: true, reason: "simulated".into() });
+            }
+            world.sync_clock();
+            let held = fence.map(|(task, attempt)| self.holds(task, attempt));
+            let result = apply(self);
+            if let (Some((task, attempt)), Some(held)) = (fence, held) {
+                self.check_fence(name, task, attempt, held, result.as_ref().err());
+            }
+            if writes {
+                let outcome = result.as_ref().err().map_or_else(|| "ok".into(), ToString::to_string);
+                world.say(format!("p{number} {name}{} {outcome}", of(fence)));
+                world.check();
+            }
+            self.delay(fate.after).await;
+            if fate.lose {
+                world.note_fault();
+                world.met("lost acknowledgement");
+                world.say(format!("p{number} {name}{} answer lost", of(fence)));
+                return Err(StoreError::Unavailable { aborted: false, reason: "simulated".into() });
+            }
+            result
+        })
+    }
+
+    async fn delay(&self, time: Duration) {
+        if !time.is_zero() {
+            tokio::time::sleep(time).await;
+        }
+        self.process.gate().await;
+    }
+
+    /// Whether an attempt holds its task, by the record.
+    fn holds(&self, task: TaskId, attempt: u32) -> bool {
+        ready(self.inner.task(task)).is_ok_and(|view| view.task.attempt == attempt && view.task.state.worker().is_some())
+    }
+
+    /// A write of an attempt succeeds only where it holds its task, and is fenced only where it does not.
+    fn check_fence(&self, name: &str, task: TaskId, attempt: u32, held: bool, error: Option<&StoreError>) {
+        match error {
+            None => self.world.require(held, || format!("{name} of {task} attempt {attempt} was accepted although it is fenced")),
+            Some(StoreError::Rejected(Rejected::Fenced { .. })) => {
+                self.world.met("fenced write");
+                self.world.require(!held, || format!("{name} of {task} attempt {attempt} was fenced although it holds the task"));
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// Whether a mutant of this kind strikes now.
+    fn mutant(&self, mutant: Mutant) -> bool {
+        self.world.mutant == Some(mutant)
+    }
+}
+
+fn of(fence: Fence) -> String {
+    fence.map(|(task, attempt)| format!(" s{}t{}a{attempt}", task.step.0, task.index)).unwrap_or_default()
+}
+
+impl Queue for ProcessStore {
+    fn now(&self) -> Timestamp {
+        self.world.sync_clock();
+        self.inner.now()
+    }
+
+    fn create_run(&self, new: NewRun) -> StoreFuture<'_, CreatedRun> {
+        self.call("create_run", true, None, move |me| ready(me.inner.create_run(new)))
+    }
+
+    fn command_run(&self, run: RunId, command: RunCommand) -> StoreFuture<'_, Run> {
+        self.call("command_run", true, None, move |me| ready(me.inner.command_run(run, command)))
+    }
+
+    fn delete_run(&self, run: RunId) -> StoreFuture<'_, ()> {
+        self.call("delete_run", true, None, move |me| ready(me.inner.delete_run(run)))
+    }
+
+    fn register_worker(&self, worker: WorkerId, lease: Duration, exclusive: bool) -> StoreFuture<'_, ()> {
+        self.call("register_worker", true, None, move |me| ready(me.inner.register_worker(worker, lease, exclusive)))
+    }
+
+    fn renew(&self, worker: WorkerId, lease: Duration, progress: Vec<(TaskId, u32, Progress)>) -> StoreFuture<'_, ()> {
+        self.call("renew", true, None, move |me| ready(me.inner.renew(worker, lease, progress)))
+    }
+
+    fn retire_worker(&self, worker: WorkerId) -> StoreFuture<'_, ()> {
+        self.call("retire_worker", true, None, move |me| ready(me.inner.retire_worker(worker)))
+    }
+
+    fn claim(&self, mut request: ClaimRequest) -> StoreFuture<'_, Claims> {
+        self.call("claim", true, None, move |me| {
+            if me.mutant(Mutant::TooManySlots) {
+                request.slots += 2;
+                request.memory += 200;
+            }
+            let mut claims = ready(me.inner.claim(request))?;
+            me.world.oracle().claimed(me.process.number, &claims.tasks);
+            if me.mutant(Mutant::LostClaim) && claims.tasks.len() > 1 {
+                claims.tasks.pop();
+            }
+            Ok(claims)
+        })
+    }
+
+    fn reconcile(&self, worker: WorkerId, holding: Vec<(TaskId, u32)>) -> StoreFuture<'_, ()> {
+        self.call("reconcile", true, None, move |me| {
+            me.world.met("reconciled claims");
+            ready(me.inner.reconcile(worker, holding))
+        })
+    }
+
+    fn complete(&self, completion: Completion) -> StoreFuture<'_, TaskStatus> {
+        let mut completion = completion;
+        if self.mutant(Mutant::IgnoredFence)
+            && let Ok(view) = ready(self.inner.task(completion.task))
+        {
+            completion.attempt = view.task.attempt;
+            completion.first_line = 0;
+        }
+        let fence = Some((completion.task, completion.attempt));
+        self.call("complete", true, fence, move |me| {
+            if me.mutant(Mutant::ForgottenCompletion) && completion.random % 16 == 0 {
+                return Ok(TaskStatus::Succeeded);
+            }
+            if me.mutant(Mutant::LostLastLine) {
+                completion.lines.pop();
+            }
+            let (task, attempt) = (completion.task, completion.attempt);
+            let status = ready(me.inner.complete(completion))?;
+            me.world.oracle().completed(task, attempt);
+            Ok(status)
+        })
+    }
+
+    fn spawn(&self, task: TaskId, attempt: u32, specs: Vec<TaskSpec>) -> StoreFuture<'_, Spawned> {
+        self.call("spawn", true, Some((task, attempt)), move |me| {
+            let keys: Vec<_> = specs.iter().map(|spec| spec.key.clone()).collect();
+            let spawned = ready(me.inner.spawn(task, attempt, specs))?;
+            me.world.oracle().spawned(task, keys);
+            Ok(spawned)
+        })
+    }
+
+    fn save_checkpoint(&self, task: TaskId, attempt: u32, data: Bytes) -> StoreFuture<'_, ()> {
+        self.call("save_checkpoint", true, Some((task, attempt)), move |me| {
+            ready(me.inner.save_checkpoint(task, attempt, data.clone()))?;
+            me.world.oracle().saved(task, data);
+            Ok(())
+        })
+    }
+
+    fn load_checkpoint(&self, task: TaskId) -> StoreFuture<'_, Option<Bytes>> {
+        self.call("load_checkpoint", false, None, move |me| {
+            let data = ready(me.inner.load_checkpoint(task))?;
+            let expected = me.world.oracle().checkpoint(task);
+            me.world.require(data.is_none() || data == expected, || format!("{task} got another checkpoint than was saved last"));
+            Ok(data)
+        })
+    }
+
+    fn append_log(&self, task: TaskId, attempt: u32, first: u64, lines: Vec<Line>) -> StoreFuture<'_, ()> {
+        self.call("append_log", true, Some((task, attempt)), move |me| {
+            if me.mutant(Mutant::DroppedAppend) {
+                return Ok(());
+            }
+            if me.mutant(Mutant::RepeatedAppend) {
+                ready(me.inner.append_log(task, attempt, first, lines.clone()))?;
+                let first = first + lines.len() as u64;
+                return ready(me.inner.append_log(task, attempt, first, lines));
+            }
+            ready(me.inner.append_log(task, attempt, first, lines))
+        })
+    }
+
+    fn take_revoked(&self, worker: WorkerId) -> StoreFuture<'_, Vec<TaskId>> {
+        self.call("take_revoked", true, None, move |me| {
+            let tasks = ready(me.inner.take_revoked(worker))?;
+            Ok(if me.mutant(Mutant::UnheardRevocation) { vec![] } else { tasks })
+        })
+    }
+
+    fn revocation_signal(&self, worker: WorkerId) -> Signal {
+        self.world.relay(&self.process, self.inner.revocation_signal(worker))
+    }
+
+    fn housekeep(&self, retention: Retention) -> StoreFuture<'_, Housekeeping> {
+        self.call("housekeep", true, None, move |me| {
+            if me.mutant(Mutant::NoHousekeeping) {
+                return Ok(Housekeeping::default());
+            }
+            ready(me.inner.housekeep(retention))
+        })
+    }
+
+    fn work_signal(&self) -> Signal {
+        self.world.relay(&self.process, self.inner.work_signal())
+    }
+
+    fn housekeeping_signal(&self) -> Signal {
+        self.world.relay(&self.process, self.inner.housekeeping_signal())
+    }
+}
+
+impl Journal for ProcessStore {
+    fn run(&self, run: RunId) -> StoreFuture<'_, RunView> {
+        self.call("run", false, None, move |me| ready(me.inner.run(run)))
+    }
+
+    fn runs(&self, filter: RunFilter, before: Option<RunId>, limit: usize) -> StoreFuture<'_, Vec<Run>> {
+        self.call("runs", false, None, move |me| ready(me.inner.runs(filter, before, limit)))
+    }
+
+    fn task(&self, task: TaskId) -> StoreFuture<'_, TaskView> {
+        self.call("task", false, None, move |me| ready(me.inner.task(task)))
+    }
+
+    fn tasks(&self, run: RunId, filter: TaskFilter, after: Option<TaskId>, limit: usize) -> StoreFuture<'_, Vec<Task>> {
+        self.call("tasks", false, None, move |me| ready(me.inner.tasks(run, filter, after, limit)))
+    }
+
+    fn log(&self, run: RunId, query: LogQuery) -> StoreFuture<'_, LogPage> {
+        self.call("log", false, None, move |me| {
+            let mut page = ready(me.inner.log(run, query))?;
+            if me.mutant(Mutant::SkippedRead) && page.lines.len() > 2 {
+                page.lines.remove(1);
+            }
+            Ok(page)
+        })
+    }
+
+    fn events(&self, after: u64, limit: usize) -> StoreFuture<'_, Vec<bulkhead_core::event::EventRecord>> {
+        self.call("events", false, None, move |me| ready(me.inner.events(after, limit)))
+    }
+
+    fn last_event(&self) -> StoreFuture<'_, u64> {
+        self.call("last_event", false, None, |me| ready(me.inner.last_event()))
+    }
+
+    fn statistics(&self) -> StoreFuture<'_, Statistics> {
+        self.call("statistics", false, None, |me| ready(me.inner.statistics()))
+    }
+
+    fn run_signal(&self, run: RunId) -> Signal {
+        self.world.relay(&self.process, self.inner.run_signal(run))
+    }
+
+    fn event_signal(&self) -> Signal {
+        self.world.relay(&self.process, self.inner.event_signal())
+    }
+
+    fn recount(&self) -> StoreFuture<'_, Vec<String>> {
+        self.call("recount", false, None, |me| ready(me.inner.recount()))
+    }
+}
+
+impl Catalog for ProcessStore {
+    fn put_definition(&self, id: Name, text: Arc<str>, expected: Option<u64>) -> StoreFuture<'_, DefinitionRecord> {
+        self.inner.put_definition(id, text, expected)
+    }
+    fn definition(&self, id: Name) -> StoreFuture<'_, DefinitionRecord> {
+        self.inner.definition(id)
+    }
+    fn definitions(&self, after: Option<Name>, limit: usize) -> StoreFuture<'_, Vec<DefinitionRecord>> {
+        self.inner.definitions(after, limit)
+    }
+    fn delete_definition(&self, id: Name) -> StoreFuture<'_, ()> {
+        self.inner.delete_definition(id)
+    }
+    fn put_plugin(&self, plugin: PluginRecord, component: Bytes) -> StoreFuture<'_, PluginRecord> {
+        self.inner.put_plugin(plugin, component)
+    }
+    fn plugin(&self, name: Name) -> StoreFuture<'_, PluginRecord> {
+        self.inner.plugin(name)
+    }
+    fn plugins(&self) -> StoreFuture<'_, Vec<PluginRecord>> {
+        self.inner.plugins()
+    }
+    fn component(&self, digest: Digest) -> StoreFuture<'_, Bytes> {
+        self.inner.component(digest)
+    }
+    fn delete_plugin(&self, name: Name) -> StoreFuture<'_, ()> {
+        self.inner.delete_plugin(name)
+    }
+    fn put_token(&self, token: TokenRecord) -> StoreFuture<'_, ()> {
+        self.inner.put_token(token)
+    }
+    fn token(&self, secret: Digest) -> StoreFuture<'_, TokenRecord> {
+        self.inner.token(secret)
+    }
+    fn tokens(&self) -> StoreFuture<'_, Vec<TokenRecord>> {
+        self.inner.tokens()
+    }
+    fn delete_token(&self, name: Name) -> StoreFuture<'_, ()> {
+        self.inner.delete_token(name)
+    }
+}
+
+/// The port, as the engine takes it.
+pub(crate) fn port(store: &ProcessStore) -> Arc<dyn Store> {
+    Arc::new(store.clone())
+}
