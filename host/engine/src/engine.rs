@@ -193,7 +193,7 @@ impl Engine {
     ///
     /// # Errors
     /// What the store says to the end of the registration; the lease then runs out by itself.
-    pub async fn stop(self) -> StoreResult<()> {
+    pub async fn stop(&self) -> StoreResult<()> {
         self.shared.draining.cancel();
         self.shared.releasing.cancel();
         self.shared.registry().revoke_all();
