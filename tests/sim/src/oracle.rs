@@ -257,7 +257,6 @@ impl Oracle {
                     if task.state == TaskState::Succeeded {
                         let view = read(store.task(task.id))?;
                         let output = self.attempts.get(&(task.id, task.attempt)).and_then(|attempt| attempt.output.clone());
-                        let output = output.filter(|output| **output != *"null");
                         hold!(view.output == output, "{} put out {output:?}, stored is {:?}", task.id, view.output);
                     }
                 }
