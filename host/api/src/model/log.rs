@@ -1,6 +1,8 @@
 //! Log lines.
 
 use bulkhead_core::log as core;
+use bulkhead_core::plan::Plan;
+use bulkhead_engine::store::LogRecord;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
@@ -113,6 +115,24 @@ impl From<core::Source> for Source {
             core::Source::Stdout => Self::Stdout,
             core::Source::Stderr => Self::Stderr,
             core::Source::Host => Self::Host,
+        }
+    }
+}
+
+impl LogLine {
+    /// A line as it is stored; the run's plan gives its step the name.
+    pub fn new(record: &LogRecord, plan: &Plan) -> Self {
+        Self {
+            seq: record.seq,
+            step: plan.step(record.step).name.to_string(),
+            step_seq: record.step_seq,
+            task: record.task,
+            attempt: record.attempt,
+            at: record.at.into(),
+            level: record.level.into(),
+            source: record.source.into(),
+            message: record.message.to_string(),
+            fields: record.fields.as_deref().map(super::task::raw_json),
         }
     }
 }

@@ -60,11 +60,8 @@ pub struct Health {
 /// The server does its work: its store answers, and its worker takes tasks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Readiness {
-    /// Whether it does.
+    /// Always true: where it does not, the answer is the problem `not-ready` or `store-unavailable`, and says why.
     pub ready: bool,
-    /// Why not, if it does not.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
 }
 
 /// Who asks, and what the server lets them do.

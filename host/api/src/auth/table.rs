@@ -1,0 +1,79 @@
+//! Who may do what: the one table. A method of a path that is not here is refused, whatever the router knows.
+
+use bulkhead_engine::store::Role;
+
+/// What a route asks of its caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Nothing: it tells nobody anything.
+    Open,
+    /// A token of at least this role.
+    Role(Role),
+}
+
+/// A method of a path and what it asks.
+pub(crate) struct Route {
+    pub(crate) method: &'static str,
+    /// As the router writes it.
+    pub(crate) path: &'static str,
+    pub(crate) access: Access,
+}
+
+const OPEN: Access = Access::Open;
+const VIEWER: Access = Access::Role(Role::Viewer);
+const OPERATOR: Access = Access::Role(Role::Operator);
+const ADMIN: Access = Access::Role(Role::Admin);
+
+const fn route(method: &'static str, path: &'static str, access: Access) -> Route {
+    Route { method, path, access }
+}
+
+/// Every route.
+pub(crate) const ROUTES: &[Route] = &[
+    route("GET", "/health", OPEN),
+    route("GET", "/ready", OPEN),
+    route("GET", "/api/v1/openapi.json", OPEN),
+    route("GET", "/metrics", VIEWER),
+    route("GET", "/api/v1/session", VIEWER),
+    route("GET", "/api/v1/statistics", VIEWER),
+    route("GET", "/api/v1/events", VIEWER),
+    route("GET", "/api/v1/plugins", VIEWER),
+    route("POST", "/api/v1/plugins", ADMIN),
+    route("GET", "/api/v1/plugins/{name}", VIEWER),
+    route("DELETE", "/api/v1/plugins/{name}", ADMIN),
+    route("GET", "/api/v1/definitions", VIEWER),
+    route("POST", "/api/v1/definitions/validate", VIEWER),
+    route("GET", "/api/v1/definitions/{id}", VIEWER),
+    route("PUT", "/api/v1/definitions/{id}", ADMIN),
+    route("DELETE", "/api/v1/definitions/{id}", ADMIN),
+    route("POST", "/api/v1/definitions/{id}/runs", OPERATOR),
+    route("GET", "/api/v1/runs", VIEWER),
+    // A definition's text decides what a plugin is granted, so running any text is as much as storing one.
+    route("POST", "/api/v1/runs", ADMIN),
+    route("GET", "/api/v1/runs/{id}", VIEWER),
+    route("DELETE", "/api/v1/runs/{id}", OPERATOR),
+    route("POST", "/api/v1/runs/{id}/cancel", OPERATOR),
+    route("POST", "/api/v1/runs/{id}/pause", OPERATOR),
+    route("POST", "/api/v1/runs/{id}/resume", OPERATOR),
+    route("POST", "/api/v1/runs/{id}/retry", OPERATOR),
+    route("GET", "/api/v1/runs/{id}/tasks", VIEWER),
+    route("GET", "/api/v1/tasks/{id}", VIEWER),
+    route("GET", "/api/v1/runs/{id}/logs", VIEWER),
+    route("GET", "/api/v1/runs/{id}/logs/download", VIEWER),
+    route("GET", "/api/v1/runs/{id}/logs/stream", VIEWER),
+    route("GET", "/api/v1/tokens", ADMIN),
+    route("POST", "/api/v1/tokens", ADMIN),
+    route("DELETE", "/api/v1/tokens/{name}", ADMIN),
+];
+
+/// The route of a method and a path as the router writes it, with its position in [`ROUTES`]. `HEAD` asks what `GET` asks.
+pub(crate) fn find(method: &str, path: &str) -> Option<(usize, &'static Route)> {
+    let method = if method == "HEAD" { "GET" } else { method };
+    ROUTES.iter().enumerate().find(|(_, route)| route.path == path && route.method == method)
+}
+
+/// The methods of a path, for the header `Allow`; empty where the table does not have the path.
+pub(crate) fn methods(path: &str) -> String {
+    let methods: Vec<_> = ROUTES.iter().filter(|route| route.path == path).map(|route| route.method).collect();
+    methods.join(", ")
+}

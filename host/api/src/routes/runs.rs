@@ -1,0 +1,214 @@
+//! Runs: list, read, wait for, command, delete.
+
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use bulkhead_core::id::RunId;
+use bulkhead_core::machine::RunCommand;
+use bulkhead_core::name::Name;
+use bulkhead_core::run::RunStatus as CoreRunStatus;
+use bulkhead_engine::store::{RunFilter, RunView};
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::json;
+use super::wait::{Answer, Until, wait};
+use crate::cursor::Cursor as _;
+use crate::extract::{List, Path, Query, Wait, header_text, invalid, limit};
+use crate::model::{Run, RunDetail, RunPage, RunStatus, Time};
+use crate::problem::{ApiError, ApiResult, ProblemKind};
+use crate::state::ApiState;
+
+/// Which runs.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct RunsQuery {
+    /// In one of these states, with commas between them.
+    #[param(value_type = Option<String>, example = "queued,running")]
+    state: List<RunStatus>,
+    /// Of this definition.
+    definition: Option<String>,
+    /// Created at or after.
+    since: Option<Time>,
+    /// Created before.
+    until: Option<Time>,
+    /// `next` of the page before.
+    cursor: Option<String>,
+    /// How many, 1 to 500; 50 where absent.
+    limit: Option<usize>,
+}
+
+/// List runs
+///
+/// The newest first, with the number of all runs by state.
+#[utoipa::path(get, path = "/api/v1/runs", tag = "runs", params(RunsQuery), responses((status = OK, body = RunPage)))]
+pub(crate) async fn list(State(state): State<ApiState>, Query(query): Query<RunsQuery>) -> ApiResult<Response> {
+    let limit = limit(query.limit, 50, 500)?;
+    let filter = RunFilter {
+        statuses: query.state.0.into_iter().map(core_status).collect(),
+        definition: query
+            .definition
+            .map(|name| name.parse::<Name>().map_err(|error| invalid("definition", error)))
+            .transpose()?,
+        since: query.since.map(Into::into),
+        until: query.until.map(Into::into),
+    };
+    let before = RunId::decode(query.cursor.as_deref())?;
+    let mut runs = state.store.runs(filter, before, limit + 1).await?;
+    let more = runs.len() > limit;
+    runs.truncate(limit);
+    let next = if more { runs.last().map(|run| run.id.encode()) } else { None };
+    let mut items = Vec::with_capacity(runs.len());
+    for run in &runs {
+        match state.plan_of(run).await {
+            Ok(plan) => items.push(Run::new(run, &plan)),
+            // Deleted since the list was read.
+            Err(bulkhead_engine::store::StoreError::NotFound(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let counts = state.store.statistics().await?.runs.into();
+    Ok(json(&RunPage { items, next, counts }))
+}
+
+/// How to read a run.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct RunQuery {
+    /// Wait so long at most (`30s`, `500ms`, at most 60 s) for the run's end; with `If-None-Match`, for any change of it.
+    #[param(value_type = Option<String>, example = "30s")]
+    wait: Option<Wait>,
+}
+
+/// Get a run
+///
+/// With its steps and counters. The answer has an entity tag; with `If-None-Match` the status is 304 where it is still the same.
+/// When the time of `wait` is over, the run is answered as it is then.
+#[utoipa::path(
+    get, path = "/api/v1/runs/{id}", tag = "runs",
+    params(("id" = String, Path, description = "The run's id"), RunQuery,
+        ("If-None-Match" = Option<String>, Header, description = "The entity tag of the answer that the client has")),
+    responses((status = OK, body = RunDetail), (status = NOT_MODIFIED, description = "It is still the same"))
+)]
+pub(crate) async fn get(
+    State(state): State<ApiState>,
+    Path(id): Path<RunId>,
+    Query(query): Query<RunQuery>,
+    headers: HeaderMap,
+) -> ApiResult<Response> {
+    let known = header_text(&headers, header::IF_NONE_MATCH)?;
+    let view = match query.wait {
+        None => state.store.run(id).await?,
+        Some(Wait(longest)) => wait(&state, id, known.map_or(Until::Ended, Until::Changed), longest).await?,
+    };
+    let answer = Answer::new(&detail(&view)).map_err(unwritable)?;
+    let same = known == Some(answer.tag.as_str());
+    let tag = HeaderValue::from_str(&answer.tag).map_err(unwritable)?;
+    if same {
+        return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response());
+    }
+    let kind = HeaderValue::from_static("application/json");
+    Ok(([(header::ETAG, tag), (header::CONTENT_TYPE, kind)], answer.body).into_response())
+}
+
+/// How to command a run.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct CommandQuery {
+    /// Wait so long at most (`30s`, `500ms`, at most 60 s) for the run's end.
+    #[param(value_type = Option<String>, example = "30s")]
+    wait: Option<Wait>,
+}
+
+/// Cancel a run
+///
+/// Waiting tasks are cancelled, running attempts are told to end. A run that is ending stays so.
+#[utoipa::path(
+    post, path = "/api/v1/runs/{id}/cancel", tag = "runs",
+    params(("id" = String, Path, description = "The run's id"), CommandQuery), responses((status = OK, body = RunDetail))
+)]
+pub(crate) async fn cancel(state: State<ApiState>, id: Path<RunId>, query: Query<CommandQuery>) -> ApiResult<Response> {
+    command(state, id, query, RunCommand::Cancel).await
+}
+
+/// Pause a run
+///
+/// Running tasks end, none starts. A paused run stays so.
+#[utoipa::path(
+    post, path = "/api/v1/runs/{id}/pause", tag = "runs",
+    params(("id" = String, Path, description = "The run's id"), CommandQuery), responses((status = OK, body = RunDetail))
+)]
+pub(crate) async fn pause(state: State<ApiState>, id: Path<RunId>, query: Query<CommandQuery>) -> ApiResult<Response> {
+    command(state, id, query, RunCommand::Pause).await
+}
+
+/// Resume a run
+///
+/// A run that is not paused stays as it is.
+#[utoipa::path(
+    post, path = "/api/v1/runs/{id}/resume", tag = "runs",
+    params(("id" = String, Path, description = "The run's id"), CommandQuery), responses((status = OK, body = RunDetail))
+)]
+pub(crate) async fn resume(state: State<ApiState>, id: Path<RunId>, query: Query<CommandQuery>) -> ApiResult<Response> {
+    command(state, id, query, RunCommand::Resume).await
+}
+
+/// Retry what failed
+///
+/// Queues the failed tasks of every step again, and the steps that were skipped because of them.
+#[utoipa::path(
+    post, path = "/api/v1/runs/{id}/retry", tag = "runs",
+    params(("id" = String, Path, description = "The run's id"), CommandQuery), responses((status = OK, body = RunDetail))
+)]
+pub(crate) async fn retry(state: State<ApiState>, id: Path<RunId>, query: Query<CommandQuery>) -> ApiResult<Response> {
+    command(state, id, query, RunCommand::RetryFailed).await
+}
+
+async fn command(
+    State(state): State<ApiState>,
+    Path(id): Path<RunId>,
+    Query(query): Query<CommandQuery>,
+    command: RunCommand,
+) -> ApiResult<Response> {
+    state.store.command_run(id, command).await?;
+    let view = match query.wait {
+        None => state.store.run(id).await?,
+        Some(Wait(longest)) => wait(&state, id, Until::Ended, longest).await?,
+    };
+    Ok(json(&detail(&view)))
+}
+
+/// Delete a run
+///
+/// With its tasks and its log. It must have ended.
+#[utoipa::path(
+    delete, path = "/api/v1/runs/{id}", tag = "runs",
+    params(("id" = String, Path, description = "The run's id")), responses((status = NO_CONTENT, description = "It is gone"))
+)]
+pub(crate) async fn delete(State(state): State<ApiState>, Path(id): Path<RunId>) -> ApiResult<StatusCode> {
+    state.store.delete_run(id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// A run as it is answered.
+pub(crate) fn detail(view: &RunView) -> RunDetail {
+    RunDetail::new(&view.run, &view.plan, &view.parameters)
+}
+
+fn unwritable(error: impl std::fmt::Display) -> ApiError {
+    ApiError::new(ProblemKind::Internal, format!("the answer can't be written: {error}"))
+}
+
+fn core_status(status: RunStatus) -> CoreRunStatus {
+    match status {
+        RunStatus::Queued => CoreRunStatus::Queued,
+        RunStatus::Running => CoreRunStatus::Running,
+        RunStatus::Paused => CoreRunStatus::Paused,
+        RunStatus::Succeeded => CoreRunStatus::Succeeded,
+        RunStatus::Failed => CoreRunStatus::Failed,
+        RunStatus::Cancelled => CoreRunStatus::Cancelled,
+    }
+}

@@ -1,0 +1,79 @@
+//! The server itself: health, readiness, metrics, statistics, session, and the description of this API.
+
+use axum::Extension;
+use axum::extract::State;
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use bulkhead_engine::store::StoreResult;
+
+use super::json;
+use crate::auth::Caller;
+use crate::metrics;
+use crate::model::{Health, Readiness, Session, Statistics};
+use crate::problem::{ApiError, ApiResult, ProblemKind};
+use crate::state::ApiState;
+
+/// Seconds after which a client asks a server that is not ready again.
+const READY_RETRY_SECONDS: u64 = 1;
+
+/// Is the process alive?
+///
+/// Touches nothing but the process.
+#[utoipa::path(get, path = "/health", tag = "system", responses((status = OK, body = Health)))]
+pub(crate) async fn health(State(state): State<ApiState>) -> Response {
+    json(&Health { status: "ok".to_owned(), version: state.config.version.clone() })
+}
+
+/// Does the server do its work?
+///
+/// It does when its store answers and its worker takes tasks.
+#[utoipa::path(get, path = "/ready", tag = "system", responses((status = OK, body = Readiness)))]
+pub(crate) async fn ready(State(state): State<ApiState>) -> ApiResult<Response> {
+    state.store.last_event().await?;
+    if state.load().draining || state.closing().is_cancelled() {
+        let detail = "the server takes no more tasks, because it is about to end";
+        return Err(ApiError::new(ProblemKind::NotReady, detail).retry_after(READY_RETRY_SECONDS));
+    }
+    Ok(json(&Readiness { ready: true }))
+}
+
+/// Get metrics
+///
+/// Prometheus text, under OpenTelemetry's names where it has some.
+#[utoipa::path(get, path = "/metrics", tag = "system", responses((status = OK, body = String, content_type = "text/plain")))]
+pub(crate) async fn metrics(State(state): State<ApiState>) -> ApiResult<Response> {
+    let statistics = state.store.statistics().await?;
+    let text = metrics::render(&statistics, state.load(), state.store.now(), state.streams.total(), &state.metrics);
+    Ok(([(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8"))], text).into_response())
+}
+
+/// Get statistics
+///
+/// The counters of the whole server, and what its worker is doing.
+#[utoipa::path(get, path = "/api/v1/statistics", tag = "system", responses((status = OK, body = Statistics)))]
+pub(crate) async fn statistics(State(state): State<ApiState>) -> ApiResult<Response> {
+    Ok(json(&read_statistics(&state).await?))
+}
+
+/// The counters of now.
+pub(crate) async fn read_statistics(state: &ApiState) -> StoreResult<Statistics> {
+    let statistics = state.store.statistics().await?;
+    Ok(Statistics::new(&statistics, state.load(), state.store.now().into()))
+}
+
+/// Who am I?
+///
+/// The caller's token and role, and the server's version.
+#[utoipa::path(get, path = "/api/v1/session", tag = "system", responses((status = OK, body = Session)))]
+pub(crate) async fn session(State(state): State<ApiState>, Extension(caller): Extension<Caller>) -> Response {
+    let token = caller.token.map(|(name, _)| name.to_string());
+    json(&Session { token, role: caller.role.into(), version: state.config.version.clone() })
+}
+
+/// Get this description
+///
+/// OpenAPI, generated from the code that answers.
+#[utoipa::path(get, path = "/api/v1/openapi.json", tag = "system", responses((status = OK, body = serde_json::Value)))]
+pub(crate) async fn openapi(State(state): State<ApiState>) -> Response {
+    ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], state.openapi.clone()).into_response()
+}
