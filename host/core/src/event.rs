@@ -40,7 +40,7 @@ pub enum Event {
         /// Why.
         reason: StopReason,
     },
-    /// A step's failed tasks are being queued again, those from number `next` on; absent when all are.
+    /// A step's failed and cancelled tasks are being queued again, those from number `next` on; absent when all are.
     StepRetrying {
         /// Which.
         step: StepIndex,

@@ -128,7 +128,7 @@ pub struct RetryPolicy {
     pub attempts: u32,
     /// The wait after the first failure; it doubles with each further one.
     pub backoff: Duration,
-    /// The longest wait.
+    /// The longest wait, before `jitter` spreads it.
     pub max_backoff: Duration,
     /// The share of a wait that is random, 0 to 1: with 0.2 a wait of 10 s becomes one of 8 to 12 s.
     pub jitter: f64,

@@ -29,7 +29,7 @@ pub struct Run {
     pub stop: Option<StopReason>,
     /// When it was created.
     pub created_at: Timestamp,
-    /// When its first task was claimed.
+    /// When its first task was claimed, or when a retry opened it again: its timeout counts from here.
     pub started_at: Option<Timestamp>,
     /// When it reached a terminal state.
     pub ended_at: Option<Timestamp>,
@@ -217,7 +217,7 @@ pub struct Step {
     pub state: StepState,
     /// Why its remaining tasks are being cancelled, while they are.
     pub stop: Option<StopReason>,
-    /// The next dead letter to requeue, while its failed tasks are being retried.
+    /// The number of the next task to look at, while its failed and cancelled tasks are being queued again.
     pub retry_from: Option<u32>,
     /// Its tasks by state.
     pub tasks: TaskCounts,
@@ -229,7 +229,7 @@ pub struct Step {
     pub usage: Usage,
     /// Attempts that ended.
     pub attempts: u64,
-    /// The first failure of one of its tasks since it was started or retried, without a backtrace.
+    /// The first failure of one of its tasks since it was started or retried, or that of its `plan`; without a backtrace.
     pub first_failure: Option<Failure>,
     /// Whether its `plan` failed, so that its tasks are not all there.
     pub plan_failed: bool,

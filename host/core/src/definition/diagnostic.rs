@@ -94,15 +94,23 @@ impl<'t> Report<'t> {
 
     /// What the parser could not read: the first error of each line, because the others follow from it.
     pub(super) fn syntax(&mut self, errors: &[toml::de::Error]) {
+        // The table that is defined twice, while its lines are read: its keys are then, too, as often as not.
+        let mut repeated: Option<usize> = None;
         for error in errors {
             let span = self.within_text(error.span().unwrap_or(self.text.len()..self.text.len()));
+            let line = self.line(span.start);
             let finding = if error.message() == "duplicate key" {
+                let headers = |lines: Range<usize>| lines.filter(|line| self.line_text(*line).trim_start().starts_with('['));
+                if repeated.is_some_and(|header| headers(header + 1..line + 1).next().is_none()) {
+                    continue;
+                }
+                repeated = headers(line..line + 1).next();
                 let key = quote(&self.text[span.clone()]);
                 Finding { span, message: format!("{key} is defined twice"), help: Some("keep one of the two".to_owned()) }
             } else {
                 Finding { span, message: format!("this is no valid TOML: {}", error.message()), help: None }
             };
-            self.unreadable.entry(self.line(finding.span.start)).or_insert(finding);
+            self.unreadable.entry(line).or_insert(finding);
         }
     }
 
@@ -159,6 +167,11 @@ impl<'t> Report<'t> {
     /// The number of the line that holds a byte, from 0.
     fn line(&self, at: usize) -> usize {
         self.lines.partition_point(|&start| start <= at) - 1
+    }
+
+    fn line_text(&self, line: usize) -> &'t str {
+        let end = self.lines.get(line + 1).copied().unwrap_or(self.text.len());
+        &self.text[self.lines[line]..end]
     }
 
     fn within_text(&self, span: Range<usize>) -> Range<usize> {

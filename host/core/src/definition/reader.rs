@@ -75,8 +75,10 @@ impl<'a> Reader<'a> {
     pub(super) fn finish(self, report: &mut Report<'_>) {
         let mut misspelt = Vec::new();
         for Field { key, key_span, .. } in self.rest() {
-            let nearest = report.nearest(key, self.asked.iter().copied().filter(|known| !self.table.contains_key(*known)));
+            let absent = |known: &&str| !self.table.contains_key(*known);
+            let nearest = report.nearest(key, self.asked.iter().copied().filter(absent));
             misspelt.extend(nearest);
+            let nearest = nearest.or_else(|| report.nearest(key, self.asked.iter().copied()));
             let help = nearest.map_or_else(|| format!("use {}", list(self.asked.iter().copied(), "or")), did_you_mean);
             report.add(key_span, format!("{} has no key {}", self.noun, quote(key)), help);
         }

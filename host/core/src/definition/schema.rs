@@ -113,7 +113,7 @@ impl Schema {
             Kind::Required { property } => problems.push(self.lacking(property, error, &piece, place)),
             Kind::AnyOf { context } | Kind::OneOfNotValid { context } => match meant(context, error.instance_path()) {
                 Some(branch) => branch.iter().for_each(|error| self.explain(error, place, report, problems)),
-                None => problems.push(one_of_several(context, error, &piece, report)),
+                None => problems.push(one_of_several(context, error, place, report)),
             },
             _ => {
                 let (message, help) = self.value_problem(error, &piece, place, report);
@@ -129,7 +129,7 @@ impl Schema {
         let names = || properties.into_iter().flat_map(|properties| properties.keys()).map(String::as_str);
         let own = place.own_keys.iter().copied().filter(|_| piece.path.is_empty());
         let free = names().chain(own).filter(|name| !given.contains(name));
-        let nearest = report.nearest(key, free);
+        let nearest = report.nearest(key, free).or_else(|| report.nearest(key, names()));
         let help = match nearest {
             Some(nearest) => did_you_mean(nearest),
             None if names().next().is_none() => "leave it out: there is nothing to configure".to_owned(),
@@ -159,11 +159,15 @@ impl Schema {
         let noun = piece.noun(place);
         let value = show(error.instance());
         let wanted = self.parent(error).and_then(|schema| self.describe(schema));
-        let wanted_help = wanted.as_ref().map(|wanted| format!("use {wanted}"));
-        let bound = |bound: String| (format!("{noun} is {value}, but {bound}"), wanted_help.clone());
-        let count = |what: &str, bound: String| {
-            let count = length(error.instance());
-            (format!("{noun} has {count} {what}, but {bound} are allowed"), wanted_help.clone())
+        let bound = |bound: String| {
+            // Only a range says more than the bound that was passed.
+            let help = wanted.as_ref().filter(|wanted| wanted.contains(' ') && wanted.ends_with(|end: char| end.is_ascii_digit()));
+            (format!("{noun} is {value}, but {bound}"), help.map(|wanted| format!("use {wanted}")))
+        };
+        let size = |least: bool, limit: u64| {
+            let has = size(error.instance());
+            let (bound, help) = if least { ("needs at least", "add some") } else { ("may have at most", "leave some out") };
+            (format!("{noun} has {has}, but {bound} {limit}"), Some(help.to_owned()))
         };
         match error.kind() {
             Kind::Type { kind } => {
@@ -176,13 +180,9 @@ impl Schema {
             Kind::ExclusiveMinimum { limit } => bound(format!("it has to be more than {}", show(limit))),
             Kind::ExclusiveMaximum { limit } => bound(format!("it has to be less than {}", show(limit))),
             Kind::MultipleOf { multiple_of } => bound(format!("it has to be a multiple of {multiple_of}")),
-            Kind::MinLength { limit } => count("characters", format!("at least {limit}")),
-            Kind::MaxLength { limit } => count("characters", format!("at most {limit}")),
-            Kind::MinItems { limit } => count("entries", format!("at least {limit}")),
-            Kind::MaxItems { limit } => count("entries", format!("at most {limit}")),
-            Kind::AdditionalItems { limit } => count("entries", format!("at most {limit}")),
-            Kind::MinProperties { limit } => count("keys", format!("at least {limit}")),
-            Kind::MaxProperties { limit } => count("keys", format!("at most {limit}")),
+            Kind::MinLength { limit } | Kind::MinItems { limit } | Kind::MinProperties { limit } => size(true, *limit),
+            Kind::MaxLength { limit } | Kind::MaxItems { limit } | Kind::MaxProperties { limit } => size(false, *limit),
+            Kind::AdditionalItems { limit } => size(false, *limit as u64),
             Kind::UniqueItems => (format!("{noun} holds an entry twice"), Some("leave one out".to_owned())),
             Kind::Enum { options } => {
                 let options = options.as_array().map_or(&[][..], Vec::as_slice);
@@ -290,25 +290,33 @@ fn meant<'e>(branches: &'e [Vec<ValidationError<'static>>], at: &Location) -> Op
 fn one_of_several(
     branches: &[Vec<ValidationError<'static>>],
     error: &ValidationError<'_>,
-    piece: &Piece<'_>,
+    place: &Place<'_>,
     report: &Report<'_>,
 ) -> Problem {
-    let constant = |branch: &Vec<ValidationError<'static>>| match branch.first().map(ValidationError::kind) {
-        Some(Kind::Constant { expected_value }) => Some(vec![(**expected_value).clone()]),
-        Some(Kind::Enum { options }) => options.as_array().cloned(),
-        _ => None,
+    let is_constant = |error: &&ValidationError<'_>| matches!(error.kind(), Kind::Constant { .. } | Kind::Enum { .. });
+    let constants: Vec<_> = branches.iter().filter_map(|branch| branch.iter().find(is_constant)).collect();
+    // Where each alternative wants another constant in the same place, that is what is wrong.
+    let tag = constants.first().filter(|first| {
+        constants.len() == branches.len() && constants.iter().all(|error| error.instance_path() == first.instance_path())
+    });
+    let (message, help, span) = match tag {
+        Some(tag) => {
+            let piece = place.find(tag.instance_path());
+            let options = constants.iter().flat_map(|error| match error.kind() {
+                Kind::Constant { expected_value } => vec![&**expected_value],
+                Kind::Enum { options } => options.as_array().map_or_else(Vec::new, |options| options.iter().collect()),
+                _ => Vec::new(),
+            });
+            let given = tag.instance();
+            (format!("{} can't be {}", piece.noun(place), show(given)), propose(given, options, report), piece.span)
+        }
+        None => {
+            let piece = place.find(error.instance_path());
+            let help = "see the plugin's schema for the forms that it allows".to_owned();
+            (format!("{} has none of the forms that the plugin allows", piece.noun(place)), help, piece.span)
+        }
     };
-    let constants: Vec<Value> = branches.iter().filter_map(constant).flatten().collect();
-    let help = if constants.is_empty() {
-        "see the plugin's schema for the forms that it allows".to_owned()
-    } else {
-        propose(error.instance(), constants.iter(), report)
-    };
-    let message = match error.instance().as_ref() {
-        Value::Object(_) | Value::Array(_) => format!("{} has none of the forms that the plugin allows", quote(&piece.path)),
-        value => format!("{} can't be {}", quote(&piece.path), show(value)),
-    };
-    Problem { span: piece.span.clone(), message, help: Some(help), kind: ProblemKind::Value }
+    Problem { span, message, help: Some(help), kind: ProblemKind::Value }
 }
 
 /// The help for a value that has to be one of several.
@@ -354,14 +362,15 @@ fn type_name(kind: &TypeKind) -> String {
     }
 }
 
-/// Characters, entries or keys.
-fn length(value: &Value) -> usize {
-    match value {
-        Value::String(text) => text.chars().count(),
-        Value::Array(items) => items.len(),
-        Value::Object(object) => object.len(),
-        _ => 0,
-    }
+/// How many characters, entries or keys a value has.
+fn size(value: &Value) -> String {
+    let (count, what) = match value {
+        Value::String(text) => (text.chars().count(), ("character", "characters")),
+        Value::Array(items) => (items.len(), ("entry", "entries")),
+        Value::Object(object) => (object.len(), ("key", "keys")),
+        _ => (0, ("part", "parts")),
+    };
+    format!("{count} {}", if count == 1 { what.0 } else { what.1 })
 }
 
 /// A value as JSON; whole numbers without a fraction, because schemas often hold them as floats.

@@ -67,6 +67,8 @@ fn settle(run: &Run, plan: &Plan, index: StepIndex) -> Option<Event> {
     let to = match step.stop {
         Some(StopReason::Cancelled | StopReason::TimedOut) => StepState::Cancelled,
         _ if step.plan_failed || exceeds(step, plan) => StepState::Failed(step_failure(step, plan)),
+        // It was stopped once, was opened again by a retry, and tasks that were cancelled then are still not done.
+        _ if step.tasks.cancelled > 0 => StepState::Failed(left_undone(step)),
         _ => StepState::Succeeded,
     };
     Some(Event::Step { step: index, from: StepStatus::Running, to })
@@ -87,6 +89,12 @@ fn step_failure(step: &Step, plan: &Plan) -> Failure {
         format!("{failed} of {total} tasks failed, {borne} tolerated; the first: {}", first.message)
     };
     Failure::new(first.cause, message)
+}
+
+/// Why a step failed whose tasks did not.
+fn left_undone(step: &Step) -> Failure {
+    let (cancelled, total) = (step.tasks.cancelled, step.tasks.total());
+    Failure::new(Cause::Cancelled, format!("{cancelled} of {total} tasks were cancelled when the step was stopped, and are not done"))
 }
 
 /// How a run whose steps have all ended ends.

@@ -3,7 +3,7 @@
 use super::{run_may_become, step_may_become, task_may_become};
 use crate::event::Event;
 use crate::run::{Run, RunState, StepState};
-use crate::task::{AttemptEnd, MAX_HISTORY, PLAN_INDEX, Task, TaskState, TaskStatus};
+use crate::task::{AttemptEnd, MAX_HISTORY, PLAN_INDEX, Task, TaskState};
 use crate::time::Timestamp;
 
 /// The longest message that a step keeps of its first failure, in bytes.
@@ -19,7 +19,8 @@ pub fn evolve(run: &mut Run, task: Option<&mut Task>, event: &Event, now: Timest
         Event::RunCreated => {}
         Event::Run { from, to } => {
             assert!(run.state.status() == *from && run_may_become(*from, to.status()), "a run went {from:?} -> {to:?}");
-            if *to == RunState::Running && run.started_at.is_none() {
+            // A run that is opened again gets its whole timeout again.
+            if *to == RunState::Running && (run.started_at.is_none() || from.is_terminal()) {
                 run.started_at = Some(now);
             }
             run.ended_at = to.is_terminal().then_some(now);
@@ -47,7 +48,13 @@ pub fn evolve(run: &mut Run, task: Option<&mut Task>, event: &Event, now: Timest
             step.stop = Some(*reason);
             step.retry_from = None;
         }
-        Event::StepRetrying { step, next } => run.step_mut(*step).retry_from = *next,
+        Event::StepRetrying { step, next } => {
+            let step = run.step_mut(*step);
+            step.retry_from = *next;
+            if *next == Some(0) {
+                step.first_failure = None;
+            }
+        }
         Event::TasksCreated { step, first, count, .. } => {
             let step = run.step_mut(*step);
             assert_eq!(step.spawned, *first, "tasks were numbered twice");
@@ -73,8 +80,9 @@ fn evolve_step_of_task(run: &mut Run, event: &Event) {
     if *index == PLAN_INDEX {
         step.plan_failed = matches!(to, TaskState::Failed(_));
     }
+    // The failure of the `plan` says more than that of a task that it had spawned before.
     if let TaskState::Failed(failure) = to
-        && step.first_failure.is_none()
+        && (step.first_failure.is_none() || *index == PLAN_INDEX)
     {
         let mut failure = failure.clone();
         failure.backtrace = None;
@@ -95,7 +103,7 @@ fn evolve_task(task: &mut Task, event: &Event, now: Timestamp) {
         task.attempt_lines = 0;
         task.progress = None;
     }
-    if *from == TaskStatus::Failed {
+    if from.is_terminal() {
         (task.failures, task.host_deaths) = (0, 0);
     }
     if let Some(ended) = ended {

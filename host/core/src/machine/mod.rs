@@ -77,10 +77,10 @@ pub const fn step_may_become(from: StepStatus, to: StepStatus) -> bool {
     match from {
         Blocked => matches!(to, Running | Skipped | Cancelled),
         Running => matches!(to, Succeeded | Failed | Cancelled),
-        // Retrying failed tasks opens a step again, and those that it made skip.
+        // Retrying opens a step again, and those that it made skip; after a timeout also those that were cancelled.
         Succeeded | Failed => matches!(to, Running),
         Skipped => matches!(to, Blocked),
-        Cancelled => false,
+        Cancelled => matches!(to, Running | Blocked),
     }
 }
 
@@ -90,8 +90,8 @@ pub const fn task_may_become(from: TaskStatus, to: TaskStatus) -> bool {
     match from {
         Queued | Retrying => matches!(to, Running | Cancelled),
         Running => matches!(to, Queued | Retrying | Succeeded | Failed | Cancelled),
-        // Retrying by hand queues a dead letter again.
-        Failed => matches!(to, Queued),
-        Succeeded | Cancelled => false,
+        // Retrying by hand queues a dead letter again, and what was cancelled because its step was stopped.
+        Failed | Cancelled => matches!(to, Queued),
+        Succeeded => false,
     }
 }

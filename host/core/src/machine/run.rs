@@ -3,7 +3,7 @@
 use super::Rejected;
 use crate::event::Event;
 use crate::plan::Plan;
-use crate::run::{Run, RunState, RunStatus, StepState, StopReason};
+use crate::run::{Run, RunState, RunStatus, StepState, StepStatus, StopReason};
 use crate::time::Timestamp;
 
 /// What can be asked of a run.
@@ -15,7 +15,8 @@ pub enum RunCommand {
     Pause,
     /// Go on after a pause. A run that is not paused stays as it is.
     Resume,
-    /// Queue the failed tasks of every step again, and the steps that were skipped because of them.
+    /// Queue the failed tasks of every step again, with those that were cancelled because their step was stopped, and unblock
+    /// the steps that were skipped or cancelled because of them.
     RetryFailed,
     /// Its timeout passed, at the time of the timer that says so.
     TimeOut,
@@ -71,22 +72,26 @@ pub fn decide_run(run: &Run, plan: &Plan, command: RunCommand, now: Timestamp) -
     }
 }
 
-/// Opens the run, its steps with failed tasks, and the skipped steps again.
+/// Opens the run again, its steps with failed or cancelled tasks, and those that never started.
 fn retry_failed(run: &Run) -> Vec<Event> {
     let mut events = Vec::new();
+    let mut retries = false;
     for (index, step) in run.steps.iter().enumerate() {
         let index = step_index(index);
         let from = step.state.status();
-        if step.tasks.failed > 0 && step.stop.is_none() && step.retry_from.is_none() && step.state != StepState::Cancelled {
+        if step.tasks.failed + step.tasks.cancelled > 0 && step.stop.is_none() && step.retry_from.is_none() {
             if step.state != StepState::Running {
                 events.push(Event::Step { step: index, from, to: StepState::Running });
             }
             events.push(Event::StepRetrying { step: index, next: Some(0) });
-        } else if step.state == StepState::Skipped {
-            events.push(Event::Step { step: index, from, to: StepState::Blocked });
+            retries = true;
+        } else if matches!(step.state, StepState::Skipped | StepState::Cancelled) {
+            // A cancelled step without such tasks has none at all, unless they all ended well before it was stopped.
+            let to = if step.spawned == 0 { StepState::Blocked } else { StepState::Running };
+            events.push(Event::Step { step: index, from, to });
+            retries |= from == StepStatus::Cancelled;
         }
     }
-    let retries = events.iter().any(|event| matches!(event, Event::StepRetrying { .. }));
     if !retries {
         return Vec::new();
     }

@@ -30,7 +30,7 @@ pub enum TaskCommand {
     LoseWorker,
     /// The sweep of a stopping step reached it.
     Cancel,
-    /// It is to be tried again although it failed.
+    /// The sweep of a step that is being retried reached it: it is to be tried again although it failed or was cancelled.
     Retry,
 }
 
@@ -56,11 +56,15 @@ pub fn decide_task(run: &Run, plan: &Plan, task: &Task, command: TaskCommand, no
         TaskCommand::Complete { attempt, report, random } => complete(run, plan, task, attempt, report, random, now),
         TaskCommand::LoseWorker => lose_worker(run, task, now),
         TaskCommand::Cancel => match task.state.status() {
-            TaskStatus::Queued | TaskStatus::Retrying => Ok(vec![change(task, TaskState::Cancelled, None)]),
+            TaskStatus::Queued | TaskStatus::Retrying if is_stopping(run, task) => {
+                Ok(vec![change(task, TaskState::Cancelled, None)])
+            }
             status => refuse(status, "cancelled by a sweep"),
         },
         TaskCommand::Retry => match task.state.status() {
-            TaskStatus::Failed => Ok(vec![change(task, TaskState::Queued { due: now }, None)]),
+            TaskStatus::Failed | TaskStatus::Cancelled if run.step(task.id.step).retry_from.is_some() => {
+                Ok(vec![change(task, TaskState::Queued { due: now }, None)])
+            }
             status => refuse(status, "retried"),
         },
     }
@@ -206,6 +210,10 @@ fn lose_worker(run: &Run, task: &Task, now: Timestamp) -> Result<Vec<Event>, Rej
         suppressed: 0,
     };
     Ok(vec![change(task, to, Some(Box::new(ended)))])
+}
+
+fn is_stopping(run: &Run, task: &Task) -> bool {
+    run.stop.is_some() || run.step(task.id.step).stop.is_some()
 }
 
 fn change(task: &Task, to: TaskState, ended: Option<Box<Attempt>>) -> Event {

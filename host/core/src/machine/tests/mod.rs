@@ -1,0 +1,9 @@
+//! What the state machine promises, in examples and on random histories.
+
+mod property;
+mod retrying;
+mod steps;
+mod stopping;
+mod tasks;
+mod transitions;
+mod world;
