@@ -44,7 +44,7 @@ impl Default for ApiConfig {
 /// A token bucket's measures.
 #[derive(Clone, Copy, Debug)]
 pub struct RateLimit {
-    /// Requests a second, for as long as it lasts.
+    /// Requests a second, for as long as it lasts; 0 for no limit.
     pub per_second: u32,
     /// Requests at once after a pause.
     pub burst: u32,
@@ -60,7 +60,7 @@ impl Default for RateLimit {
 /// The address must not be listened on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0} can be reached from other machines, and no token exists: create one with `bulkhead tokens create`, \
+    "{0} can be reached from other machines, and no token exists: create one with `bulkhead token create`, \
      or listen on a loopback address such as 127.0.0.1"
 )]
 pub struct OpenBindError(pub SocketAddr);

@@ -56,7 +56,10 @@ impl RateLimiter {
     /// # Errors
     /// How long until there is one.
     pub(crate) fn take(&self, client: Client, now: Instant) -> Result<(), Duration> {
-        let (per_second, burst) = (f64::from(self.rate.per_second.max(1)), f64::from(self.rate.burst.max(1)));
+        if self.rate.per_second == 0 {
+            return Ok(());
+        }
+        let (per_second, burst) = (f64::from(self.rate.per_second), f64::from(self.rate.burst.max(1)));
         let refilled =
             |bucket: &Bucket| (bucket.left + now.saturating_duration_since(bucket.at).as_secs_f64() * per_second).min(burst);
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);

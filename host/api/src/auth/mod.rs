@@ -146,7 +146,7 @@ fn bearer(headers: &HeaderMap) -> ApiResult<&str> {
     let refuse = |detail: &str| ApiError::new(ProblemKind::Unauthenticated, detail);
     let value = headers
         .get(header::AUTHORIZATION)
-        .ok_or_else(|| refuse("send a token: `Authorization: Bearer …` (`bulkhead tokens create` makes one)"))?;
+        .ok_or_else(|| refuse("send a token: `Authorization: Bearer …` (`bulkhead token create` makes one)"))?;
     let (scheme, secret) = value.to_str().ok().and_then(|text| text.split_once(' ')).unwrap_or_default();
     if !scheme.eq_ignore_ascii_case("bearer") || secret.trim().is_empty() {
         return Err(refuse("the header `Authorization` must be `Bearer` and a token"));

@@ -1,0 +1,10 @@
+//! The API as a client sees it: a router on a memory store, with an engine whose executor is a stub.
+
+mod auth;
+mod definitions;
+mod errors;
+mod limits;
+mod openapi;
+mod runs;
+mod streams;
+mod support;
