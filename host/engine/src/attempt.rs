@@ -17,7 +17,7 @@ use parking::Mutex;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::store::{Claimed, Spawned, Store, StoreError, StoreResult, TaskSpec};
+use crate::store::{Claimed, Spawned, Store, StoreError, StoreFuture, StoreResult, TaskSpec};
 
 /// How long lines gather before they are appended: short against a person's patience, long against a no-op task, whose lines
 /// then go with its outcome.
@@ -27,8 +27,8 @@ pub const FLUSH_INTERVAL: Duration = Duration::from_millis(5);
 const MAX_BUFFERED_LINES: usize = 4_096;
 /// The bytes that one attempt's buffer holds before the guest waits.
 const MAX_BUFFERED_BYTES: usize = 1 << 20;
-/// The pause before a failed append is tried again.
-const APPEND_RETRY: Duration = Duration::from_millis(100);
+/// The pause before the store is asked again that could not answer.
+const STORE_RETRY: Duration = Duration::from_millis(100);
 /// The longest status message that is kept, in bytes.
 const MAX_STATUS_LEN: usize = 1_024;
 /// The largest checkpoint, in bytes.
@@ -243,7 +243,7 @@ impl AttemptHost {
                 Ok(()) => return,
                 Err(StoreError::Unavailable { reason, .. }) => {
                     tracing::warn!(%task, attempt, reason, "log lines wait for the store");
-                    tokio::time::sleep(APPEND_RETRY).await;
+                    tokio::time::sleep(STORE_RETRY).await;
                 }
                 // The attempt lost its task: what it says is nobody's any more.
                 Err(error) => {
@@ -314,16 +314,17 @@ impl AttemptHost {
         slot.changed |= slot.latest != Progress::default();
     }
 
-    /// Creates tasks in this task's step. They are durable when it returns.
+    /// Creates tasks in this task's step. They are durable when it returns. It waits while the store can't answer; what was
+    /// created before an answer was lost counts as existing.
     ///
     /// # Errors
     /// What [`Queue::spawn`](crate::store::Queue::spawn) says.
     pub async fn spawn(&self, specs: Vec<TaskSpec>) -> StoreResult<Spawned> {
         let Claimed { task, attempt, .. } = *self.0.claimed;
-        self.told(self.0.store.spawn(task, attempt, specs).await)
+        self.told(self.insist(|| self.0.store.spawn(task, attempt, specs.clone())).await)
     }
 
-    /// Replaces the task's checkpoint. It is durable when it returns.
+    /// Replaces the task's checkpoint. It is durable when it returns. It waits while the store can't answer.
     ///
     /// # Errors
     /// [`CheckpointError::TooLarge`], or what the store says.
@@ -332,15 +333,29 @@ impl AttemptHost {
             return Err(CheckpointError::TooLarge(data.len()));
         }
         let Claimed { task, attempt, .. } = *self.0.claimed;
-        Ok(self.told(self.0.store.save_checkpoint(task, attempt, data).await)?)
+        Ok(self.told(self.insist(|| self.0.store.save_checkpoint(task, attempt, data.clone())).await)?)
     }
 
-    /// The task's latest checkpoint.
+    /// The task's latest checkpoint. It waits while the store can't answer.
     ///
     /// # Errors
     /// What the store says.
     pub async fn load_checkpoint(&self) -> StoreResult<Option<Bytes>> {
-        self.0.store.load_checkpoint(self.0.claimed.task).await
+        self.insist(|| self.0.store.load_checkpoint(self.0.claimed.task)).await
+    }
+
+    /// Asks the store for something that may be repeated, until it answers: that it can't for a while is not the guest's fault,
+    /// and the attempt's timeout bounds the wait.
+    async fn insist<'a, T>(&'a self, ask: impl Fn() -> StoreFuture<'a, T>) -> StoreResult<T> {
+        loop {
+            match ask().await {
+                Err(StoreError::Unavailable { reason, .. }) => {
+                    tracing::warn!(task = %self.0.claimed.task, attempt = self.0.claimed.attempt, reason, "a guest waits for the store");
+                    tokio::time::sleep(STORE_RETRY).await;
+                }
+                answer => return answer,
+            }
+        }
     }
 
     /// Ends an attempt that the store says has lost its task.

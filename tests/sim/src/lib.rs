@@ -169,8 +169,11 @@ async fn life(world: &Arc<World>) {
         loop {
             clients.resume_all().await;
             let ended = world.oracle().runs.values().all(|run| run.gone || run.status.is_terminal());
-            if ended && clients.readers_are_done() {
-                break;
+            if ended {
+                world.over.store(true, std::sync::atomic::Ordering::Relaxed);
+                if clients.readers_are_done() {
+                    break;
+                }
             }
             tokio::time::sleep(Duration::from_millis(500)).await;
         }

@@ -55,15 +55,15 @@ impl Profile {
             slots,
             memory: rng.between(100, 400),
             lease,
-            runs: rng.between(1, 5),
+            runs: rng.between(1, 8),
             storm: rng.millis(5_000, 40_000),
             slow_calls: rng.pick(&[0, 50, 300]),
             slowest_call: rng.pick(&[2, 20, 200]),
             refused_calls: if calm { 0 } else { rng.pick(&[0, 0, 5, 30]) },
             lost_acks: if calm { 0 } else { rng.pick(&[0, 0, 5, 30]) },
             lost_signals: if calm { 0 } else { rng.pick(&[0, 0, 100, 1_000]) },
-            disasters: if calm { 0 } else { rng.pick(&[0, 2_000, 6_000, 15_000]) },
-            commands: rng.pick(&[0, 1_000, 5_000]),
+            disasters: if calm { 0 } else { rng.pick(&[0, 500, 2_000, 6_000, 15_000]) },
+            commands: rng.pick(&[0, 300, 1_000, 5_000]),
             retention: Retention { age: None, count: rng.pick(&[None, None, None, Some(2)]) },
         }
     }

@@ -18,6 +18,8 @@ use crate::world::World;
 const INTERVAL: Duration = Duration::from_millis(250);
 /// How long a task that can run may wait in good weather, beside what calls take.
 const PROMPT: Duration = Duration::from_millis(300);
+/// How many looks in a row may find a process with room while a task waits.
+const IDLE_LOOKS: usize = 8;
 /// How long a cancelled run may live in good weather, beside what calls take.
 const CANCELLED: Duration = CANCEL_BOUND.saturating_add(Duration::from_millis(800));
 /// How much longer after the last fault: two rounds of housekeeping whose signals were lost, a clock that stands still.
@@ -91,19 +93,17 @@ fn watch_claims(world: &World, fleet: &Fleet) {
         let most = live().flat_map(|run| &run.plan.steps).map(|step| step.limits.memory).max().unwrap_or(0);
         live().find_map(|run| waits(run, now, PROMPT + calls(world))).map(|what| (what, most))
     };
-    let Some((what, most)) = waiting else {
-        fleet.processes().iter().for_each(|process| process.idle_looks.store(0, Ordering::Relaxed));
-        return;
-    };
-    let idle = fleet.processes().into_iter().find(|process| {
+    for process in fleet.processes() {
         let (executing, memory) = (process.executing.load(Ordering::Relaxed), process.memory.load(Ordering::Relaxed));
-        executing < world.profile.slots && memory + most <= world.profile.memory
-    });
-    // Whoever was busy a moment ago may have a claim under way.
-    if let Some(process) = idle
-        && process.idle_looks.fetch_add(1, Ordering::Relaxed) > 8
-    {
-        world.violate(format!("{what}, and process {} has room", process.number));
+        let idle = waiting.as_ref().filter(|(_, most)| executing < world.profile.slots && memory + most <= world.profile.memory);
+        match idle {
+            // Whoever was busy a moment ago may have a claim under way.
+            Some((what, _)) if process.idle_looks.fetch_add(1, Ordering::Relaxed) >= IDLE_LOOKS => {
+                world.violate(format!("{what}, and process {} has room", process.number));
+            }
+            Some(_) => {}
+            None => process.idle_looks.store(0, Ordering::Relaxed),
+        }
     }
 }
 

@@ -100,8 +100,8 @@ pub(crate) fn script(rng: &mut Rng, is_plan: bool, key: &str) -> Script {
     let mut actions = Vec::new();
     let depth = key.matches('/').count();
     if is_plan {
-        for chunk in 0..rng.between(0, 3) {
-            let keys = (0..rng.between(1, 6)).map(|task| format!("t{}", chunk * 4 + task)).collect();
+        for chunk in 0..rng.between(0, 4) {
+            let keys = (0..rng.between(1, 8)).map(|task| format!("t{}", chunk * 4 + task)).collect();
             actions.push(Action::Spawn(keys));
             if rng.permille(300) {
                 actions.push(Action::Sleep(rng.millis(0, 300)));

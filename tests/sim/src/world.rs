@@ -53,6 +53,8 @@ pub(crate) struct World {
     pub(crate) broken: CancellationToken,
     /// No fault comes any more.
     pub(crate) healed: AtomicBool,
+    /// Every run has ended, and no command follows.
+    pub(crate) over: AtomicBool,
     /// Microseconds from the beginning to the last fault.
     last_fault: AtomicU64,
     start: tokio::time::Instant,
@@ -88,6 +90,7 @@ impl World {
             mutant,
             broken: CancellationToken::new(),
             healed: AtomicBool::new(false),
+            over: AtomicBool::new(false),
             last_fault: AtomicU64::new(0),
             start: tokio::time::Instant::now(),
             clock,
