@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bulkhead_core::log::Level;
+use bulkhead_engine::store::Role;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use crate::output::ColorChoice;
@@ -87,7 +88,8 @@ pub(crate) enum Command {
     Definitions(DefinitionsArgs),
     /// Show a server's counters
     Stats(ClientArgs),
-    /// Make, list and remove tokens in a data directory
+    /// Make, list and remove tokens
+    #[command(visible_alias = "tokens")]
     Token(TokenArgs),
     /// Recount everything in a data directory and compare
     Doctor(DataDirArgs),
@@ -403,34 +405,33 @@ pub(crate) enum DefinitionsCommand {
 /// `token`
 #[derive(Clone, Debug, Args)]
 pub(crate) struct TokenArgs {
+    /// What to do with them.
     #[command(subcommand)]
     pub(crate) command: TokenCommand,
+    /// Work on this data directory, which no server may hold at the same time, instead of asking a server.
+    #[arg(long, env = "BULKHEAD_DATA_DIR", value_name = "DIR", value_hint = ValueHint::DirPath, global = true)]
+    pub(crate) data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
 }
 
 /// `token …`
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum TokenCommand {
-    /// Make a token and print it: it cannot be shown again
+    /// Make a token and print its secret: it cannot be shown again
     Create {
         /// What to call it.
         name: String,
         /// What it may do: viewer, operator or admin.
         #[arg(long, default_value = "operator", value_name = "ROLE", value_parser = parse_role)]
-        role: bulkhead_engine::store::Role,
-        #[command(flatten)]
-        data: DataDirArgs,
+        role: Role,
     },
     /// List tokens
-    List {
-        #[command(flatten)]
-        data: DataDirArgs,
-    },
+    List,
     /// Remove a token
     Delete {
         /// Its name.
         name: String,
-        #[command(flatten)]
-        data: DataDirArgs,
     },
 }
 
@@ -443,8 +444,8 @@ fn parse_level(text: &str) -> Result<Level, String> {
     Level::from_name(text).ok_or_else(|| format!("expected {}", Level::ALL.map(Level::name).join(", ")))
 }
 
-fn parse_role(text: &str) -> Result<bulkhead_engine::store::Role, String> {
-    bulkhead_engine::store::Role::from_name(text).ok_or_else(|| "expected viewer, operator or admin".into())
+fn parse_role(text: &str) -> Result<Role, String> {
+    Role::from_name(text).ok_or_else(|| "expected viewer, operator or admin".into())
 }
 
 /// `90s`, `5m`, `12h`, `30d`, `250ms`.

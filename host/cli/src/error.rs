@@ -28,7 +28,7 @@ pub(crate) enum CliError {
     /// A definition is wrong.
     #[error(transparent)]
     #[diagnostic(transparent)]
-    Definition(#[from] InvalidDefinition),
+    Definition(Box<InvalidDefinition>),
     /// A file can't be read or written.
     #[error("{} {}", .what, .path.display())]
     File {
@@ -169,6 +169,12 @@ pub(crate) struct InvalidDefinition {
     related: Vec<Mistake>,
     /// The same for scripts.
     diagnostics: Vec<model::Diagnostic>,
+}
+
+impl From<InvalidDefinition> for CliError {
+    fn from(invalid: InvalidDefinition) -> Self {
+        Self::Definition(Box::new(invalid))
+    }
 }
 
 /// One thing that is wrong with a definition.

@@ -20,7 +20,7 @@ use clap::{CommandFactory as _, Parser as _};
 use tracing_subscriber::EnvFilter;
 
 use crate::args::{Cli, Command, GlobalArgs, LogFormat};
-use crate::commands::{catalog, local, runs};
+use crate::commands::{catalog, doctor, run, runs, serve, tokens};
 use crate::error::{CliError, CliResult};
 use crate::output::Output;
 
@@ -50,8 +50,8 @@ fn main() -> ExitCode {
 
 async fn execute(command: Command, output: &Output) -> CliResult<u8> {
     match command {
-        Command::Serve(_) => Err(CliError::usage("not written yet")),
-        Command::Run(args) => commands::run::run(args, output).await,
+        Command::Serve(args) => serve::serve(args, output).await,
+        Command::Run(args) => run::run(args, output).await,
         Command::Trigger(args) => runs::trigger(args, output).await,
         Command::Runs(args) => runs::runs(args, output).await,
         Command::Tasks(args) => runs::tasks(args, output).await,
@@ -63,8 +63,8 @@ async fn execute(command: Command, output: &Output) -> CliResult<u8> {
         Command::Plugins(args) => catalog::plugins(args, output).await,
         Command::Definitions(args) => catalog::definitions(args, output).await,
         Command::Stats(args) => catalog::stats(args, output).await,
-        Command::Token(args) => local::token(args, output).await,
-        Command::Doctor(args) => local::doctor(args, output).await,
+        Command::Token(args) => tokens::tokens(args, output).await,
+        Command::Doctor(args) => doctor::doctor(args, output).await,
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "bulkhead", &mut script);

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::LogStream;
 
 /// How long a test waits for a run to end, or for anything else that is sure to come.
-pub const WAIT_LIMIT: Duration = Duration::from_secs(180);
+const WAIT_LIMIT: Duration = Duration::from_secs(180);
 /// The pause between two looks.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
@@ -95,9 +95,10 @@ impl Api {
         self.send(request.header("idempotency-key", key)).await
     }
 
-    /// Checks and stores a definition.
-    pub async fn put_definition(&self, text: &str) -> Reply {
-        let request = self.request(Method::POST, "/api/v1/definitions").header("content-type", "application/toml");
+    /// Checks and stores a definition under an id.
+    pub async fn put_definition(&self, id: &str, text: &str) -> Reply {
+        let path = format!("/api/v1/definitions/{id}");
+        let request = self.request(Method::PUT, &path).header("content-type", "application/toml");
         self.send(request.body(text.to_owned())).await
     }
 
@@ -120,7 +121,7 @@ impl Api {
     /// Waits until a run is as wanted, and gives it.
     ///
     /// # Panics
-    /// Where it does not come to that within [`WAIT_LIMIT`].
+    /// Where it does not come to that within three minutes.
     pub async fn wait_for(&self, id: &str, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
         let started = Instant::now();
         loop {

@@ -11,7 +11,7 @@ use serde_json::Value;
 pub struct StreamEvent {
     /// Its `id`.
     pub id: Option<String>,
-    /// Its `event`.
+    /// Its `event`; `message` where it has none.
     pub name: String,
     /// Its `data`.
     pub data: Value,
@@ -55,7 +55,8 @@ impl LogStream {
             let (event, data) = (std::mem::take(&mut self.event), std::mem::take(&mut self.data));
             if !data.is_empty() {
                 let data = serde_json::from_str(&data).unwrap_or_else(|error| panic!("`{data}` is no JSON: {error}"));
-                self.events.push_back(StreamEvent { data, ..event });
+                let name = if event.name.is_empty() { "message".to_owned() } else { event.name };
+                self.events.push_back(StreamEvent { data, name, ..event });
             }
             return;
         }
@@ -76,7 +77,7 @@ impl LogStream {
         let mut lines = Vec::new();
         while let Some(event) = self.next().await {
             match event.name.as_str() {
-                "line" => lines.push(event.data),
+                "message" => lines.push(event.data),
                 "end" => return lines,
                 _ => {}
             }

@@ -44,14 +44,14 @@ impl LogFilter {
     }
 }
 
-/// Gives every line of a run in order, as it comes, until the run has ended; then how it ended.
+/// `run` is the path of a run. Gives every line of it in order, as it comes, until the run has ended; then how it ended.
 pub(crate) async fn follow_log(
     client: &Client,
     run: &str,
     mut filter: LogFilter,
     mut print: impl FnMut(Vec<LogLine>) -> CliResult<()>,
 ) -> CliResult<RunStatus> {
-    let path = format!("/runs/{run}/logs/stream");
+    let path = format!("{run}/logs/stream");
     let mut cursor = None;
     let mut pause = FIRST_PAUSE;
     let mut away_since: Option<Instant> = None;
@@ -111,7 +111,7 @@ async fn read(
         for event in events {
             let unreadable = |error: serde_json::Error| client.protocol(format!("event `{}`: {error}", event.name));
             match event.name.as_str() {
-                "line" => {
+                "message" => {
                     let line: LogLine = serde_json::from_str(&event.data).map_err(unreadable)?;
                     if line.seq > *after {
                         *after = line.seq;
@@ -119,11 +119,15 @@ async fn read(
                     }
                 }
                 "end" => end = Some(serde_json::from_str(&event.data).map_err(unreadable)?),
+                "deleted" => {
+                    let message = "the run was deleted while its log was followed".to_owned();
+                    return Err(CliError::Refused { message, help: None });
+                }
                 _ => {}
             }
-            if event.id.is_some() {
-                *cursor = event.id;
-            }
+        }
+        if let Some(id) = parser.last_id() {
+            *cursor = Some(id.to_owned());
         }
         if !lines.is_empty() {
             print(lines)?;
@@ -134,10 +138,25 @@ async fn read(
     }
 }
 
-/// Waits until a run has ended.
-pub(crate) async fn wait_for_end(client: &Client, run: &str) -> CliResult<RunDetail> {
-    // Only errors are streamed, so little is sent; the stream's end is what counts.
-    let filter = LogFilter { level: Some(Level::Error), ..LogFilter::default() };
-    follow_log(client, run, filter, |_| Ok::<_, CliError>(())).await?;
-    client.get(&format!("/runs/{run}"), &()).await
+/// Waits until the run of this path has ended, through restarts of the server.
+pub(crate) async fn wait_for_end(client: &Client, run: &str) -> CliResult<()> {
+    let mut away_since: Option<Instant> = None;
+    loop {
+        let pause = match client.get::<RunDetail>(run, &[("wait", "60s")]).await {
+            Ok(run) if run.run.state.is_terminal() => return Ok(()),
+            Ok(_) => {
+                away_since = None;
+                // A server that closes answers before the time.
+                FIRST_PAUSE
+            }
+            Err(error @ CliError::Unreachable { .. }) => {
+                if away_since.get_or_insert_with(Instant::now).elapsed() > GIVE_UP {
+                    return Err(error);
+                }
+                LONGEST_PAUSE / 5
+            }
+            Err(error) => return Err(error),
+        };
+        tokio::time::sleep(pause).await;
+    }
 }

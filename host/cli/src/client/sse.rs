@@ -27,6 +27,7 @@ pub(crate) struct Parser {
     searched: usize,
     event: Event,
     has_data: bool,
+    last_id: Option<String>,
 }
 
 impl Parser {
@@ -48,10 +49,18 @@ impl Parser {
         if self.buffer.len() + self.event.data.len() > MAX_EVENT_LEN { Err(TooLong) } else { Ok(events) }
     }
 
+    /// The id to go on after: the last one of what [`Self::feed`] gave.
+    pub(crate) fn last_id(&self) -> Option<&str> {
+        self.last_id.as_deref()
+    }
+
     fn line(&mut self, line: &str) -> Option<Event> {
         if line.is_empty() {
             let event = std::mem::take(&mut self.event);
-            // An event without data is none; its id would still count, but no server here sends such.
+            // What has no data is no event, but its id counts all the same.
+            if event.id.is_some() {
+                self.last_id.clone_from(&event.id);
+            }
             return std::mem::take(&mut self.has_data)
                 .then(|| Event { name: if event.name.is_empty() { "message".to_owned() } else { event.name }, ..event });
         }
@@ -78,7 +87,7 @@ impl Parser {
 mod tests {
     use super::*;
 
-    const STREAM: &[u8] = b": heartbeat\n\nid: 7\nevent: log\ndata: {\"a\":1}\n\ndata: x\r\ndata: y\r\n\r\nid: 9\nda";
+    const STREAM: &[u8] = b":\n\nid: 7\nevent: log\ndata: {\"a\":1}\n\ndata: x\r\ndata: y\r\n\r\nid: 8\n\nid: 9\nda";
 
     fn event(id: Option<&str>, name: &str, data: &str) -> Event {
         Event { id: id.map(str::to_owned), name: name.to_owned(), data: data.to_owned() }
@@ -91,6 +100,7 @@ mod tests {
             let mut parser = Parser::default();
             let events: Vec<_> = STREAM.chunks(size).flat_map(|chunk| parser.feed(chunk).unwrap_or_default()).collect();
             assert_eq!(events, expected, "in chunks of {size}");
+            assert_eq!(parser.last_id(), Some("8"), "in chunks of {size}");
         }
     }
 

@@ -73,7 +73,7 @@ pub(crate) async fn definitions(args: DefinitionsArgs, output: &Output) -> CliRe
             let mut stored: Vec<Definition> = Vec::new();
             for file in files {
                 let (name, text) = read(&file)?;
-                stored.push(client.send_definition(Method::POST, "/definitions", &name, &text).await?);
+                stored.push(put(&client, &name, &text).await?);
             }
             output.result(&stored, |stored| {
                 let definitions: Vec<_> = stored.iter().map(|definition| &definition.summary).collect();
@@ -110,6 +110,17 @@ async fn validate(client: &Client, files: &[std::path::PathBuf], output: &Output
         format!("{valid} of {} valid", results.len())
     })?;
     Ok(code)
+}
+
+/// Stores a definition under the id that its text says.
+async fn put(client: &Client, name: &str, text: &str) -> CliResult<Definition> {
+    let id = text.parse::<toml::Table>().ok().and_then(|table| table.get("id")?.as_str().map(str::to_owned));
+    let Some(id) = id else {
+        // A text without an id has at least that mistake; the server tells them all.
+        let found: Validation = client.send_definition(Method::POST, "/definitions/validate", name, text).await?;
+        return Err(InvalidDefinition::from_wire(name, text, found.diagnostics).into());
+    };
+    client.send_definition(Method::PUT, &format!("/definitions/{}", segment(&id)), name, text).await
 }
 
 fn read(file: &std::path::Path) -> CliResult<(String, String)> {

@@ -1,6 +1,8 @@
-//! The commands, by what they work on: this process, a server, a data directory.
+//! The commands, by what they are about.
 
 pub(crate) mod catalog;
-pub(crate) mod local;
+pub(crate) mod doctor;
 pub(crate) mod run;
 pub(crate) mod runs;
+pub(crate) mod serve;
+pub(crate) mod tokens;

@@ -16,7 +16,7 @@ use bulkhead_core::plan::Plan;
 use bulkhead_core::run::Trigger;
 use bulkhead_core::task::TaskStatus;
 use bulkhead_engine::jobs::RunRequest;
-use bulkhead_engine::store::{LogQuery, LogRecord, Retention, RunView, Store, TaskFilter};
+use bulkhead_engine::store::{LogQuery, Retention, RunView, Store, TaskFilter};
 use serde::Serialize;
 
 use crate::args::{LineFormat, RunArgs};
@@ -72,21 +72,21 @@ pub(crate) async fn run(args: RunArgs, output: &Output) -> CliResult<u8> {
         }
     };
     let embedded = Embedded::open(&data_dir, &args.worker, args.data_dir.is_none().then(user_cache).flatten())?;
-    load_plugins(&embedded, args.worker.plugins.as_ref(), &overridden).await?;
+    load_plugins(&embedded, args.worker.plugins.as_ref(), &overridden, output).await?;
     let created = embedded.jobs.run(&overridden, request).await.map_err(|error| CliError::from_job(error, &name, &overridden))?;
     let run = created.run.id;
 
     let engine = embedded.start(Retention::default()).await?;
     let mut follower = Follower::new(embedded.store.clone(), run, args.level, output).await?;
     let followed = follower.follow(&shutdown, args.grace).await;
-    embedded::stop(engine).await;
+    embedded::stop(&engine).await;
     followed?;
     // What was stored while the engine stopped.
     follower.print_new().await?;
     follower.summarise().await
 }
 
-async fn load_plugins(embedded: &Embedded, dir: Option<&PathBuf>, definition: &str) -> CliResult<()> {
+async fn load_plugins(embedded: &Embedded, dir: Option<&PathBuf>, definition: &str, output: &Output) -> CliResult<()> {
     let Some(dir) = dir.cloned().or_else(plugins::default_dir) else {
         return Err(CliError::usage_help(
             "there are no plugins",
@@ -94,7 +94,9 @@ async fn load_plugins(embedded: &Embedded, dir: Option<&PathBuf>, definition: &s
         ));
     };
     let loaded = plugins::load_for(&*embedded.store, &embedded.jobs, &dir, definition).await?;
-    tracing::debug!(dir = %dir.display(), ?loaded, "plugins loaded");
+    for (file, reason) in &loaded.refused {
+        output.note(&format!("{}: {reason}", file.display()));
+    }
     Ok(())
 }
 
@@ -168,7 +170,7 @@ impl<'a> Follower<'a> {
             self.line = page.scanned;
             if self.output.is_json() || !self.output.is_quiet() {
                 for record in &page.lines {
-                    let line = log_line(record, &self.plan);
+                    let line = model::LogLine::new(record, &self.plan);
                     if self.output.is_json() {
                         self.output.json_line(&Record::Log { line: &line })?;
                     } else {
@@ -248,21 +250,5 @@ async fn until(moment: Option<tokio::time::Instant>) {
     match moment {
         Some(moment) => tokio::time::sleep_until(moment).await,
         None => std::future::pending().await,
-    }
-}
-
-/// A stored line as it looks on the wire.
-fn log_line(record: &LogRecord, plan: &Plan) -> model::LogLine {
-    model::LogLine {
-        seq: record.seq,
-        step: plan.step(record.step).name.to_string(),
-        step_seq: record.step_seq,
-        task: record.task,
-        attempt: record.attempt,
-        at: record.at.into(),
-        level: record.level.into(),
-        source: record.source.into(),
-        message: record.message.to_string(),
-        fields: record.fields.as_ref().and_then(|fields| serde_json::from_str(fields).ok()),
     }
 }

@@ -23,15 +23,14 @@ pub(crate) async fn trigger(args: TriggerArgs, output: &Output) -> CliResult<u8>
     let key = args.idempotency_key.unwrap_or_else(|| format!("{:032x}", rand::random::<u128>()));
     let path = format!("/definitions/{}/runs", segment(&args.definition));
     let run: Run = client.create(&path, &TriggerRequest { parameters }, &key).await?;
-    if args.follow {
+    if args.follow || args.wait {
         output.note(&run.id);
-        let printer = Printer::new(output, LineFormat::Text);
-        follow_log(&client, &run.id, LogFilter::default(), |lines| printer.print(&lines)).await?;
-        return end(&client, &run.id, output).await;
-    }
-    if args.wait {
-        output.note(&run.id);
-        wait_for_end(&client, &run.id).await?;
+        if args.follow {
+            let printer = Printer::new(output, LineFormat::Text);
+            follow_log(&client, &run_path(&run.id), LogFilter::default(), |lines| printer.print(&lines)).await?;
+        } else {
+            wait_for_end(&client, &run_path(&run.id)).await?;
+        }
         return end(&client, &run.id, output).await;
     }
     output.result(&run, |run| run.id.clone())?;
@@ -49,7 +48,7 @@ pub(crate) async fn runs(args: RunsArgs, output: &Output) -> CliResult<u8> {
             Ok(exit_codes::SUCCEEDED)
         }
         Some(RunsCommand::Wait { id }) => {
-            wait_for_end(&client, &id).await?;
+            wait_for_end(&client, &run_path(&id)).await?;
             end(&client, &id, output).await
         }
         Some(RunsCommand::Delete { id }) => {
@@ -60,7 +59,7 @@ pub(crate) async fn runs(args: RunsArgs, output: &Output) -> CliResult<u8> {
 }
 
 async fn list(client: &Client, args: ListRunsArgs, output: &Output) -> CliResult<u8> {
-    let mut query: Vec<_> = args.state.into_iter().map(|state| ("state", state)).collect();
+    let mut query = states(&args.state);
     query.extend(args.definition.map(|definition| ("definition", definition)));
     let runs: Vec<Run> = client.list("/runs", &query, args.limit).await?;
     output.result(&runs, |runs| {
@@ -110,7 +109,7 @@ pub(crate) async fn logs(args: LogsArgs, output: &Output) -> CliResult<u8> {
     let printer = Printer::new(output, args.format);
     let mut filter = LogFilter { after: args.after, level: args.level, step: args.step };
     if args.follow {
-        follow_log(&client, &args.run, filter, |lines| printer.print(&lines)).await?;
+        follow_log(&client, &run_path(&args.run), filter, |lines| printer.print(&lines)).await?;
         return Ok(exit_codes::SUCCEEDED);
     }
     loop {
@@ -163,7 +162,7 @@ pub(crate) async fn command(args: RunIdArgs, command: &str, output: &Output) -> 
 /// Lists a run's tasks.
 pub(crate) async fn tasks(args: TasksArgs, output: &Output) -> CliResult<u8> {
     let client = Client::new(&args.client)?;
-    let mut query: Vec<_> = args.state.into_iter().map(|state| ("state", state)).collect();
+    let mut query = states(&args.state);
     query.extend(args.step.map(|step| ("step", step)));
     let tasks: Vec<Task> = client.list(&format!("{}/tasks", run_path(&args.run)), &query, args.limit).await?;
     output.result(&tasks, |tasks| {
@@ -185,6 +184,11 @@ pub(crate) async fn tasks(args: TasksArgs, output: &Output) -> CliResult<u8> {
         if table.is_empty() { "no tasks".to_owned() } else { table.render(output.paint()) }
     })?;
     Ok(exit_codes::SUCCEEDED)
+}
+
+/// The query for these states; for all where there is none.
+fn states(states: &[String]) -> Vec<(&'static str, String)> {
+    if states.is_empty() { Vec::new() } else { vec![("state", states.join(","))] }
 }
 
 fn run_path(id: &str) -> String {

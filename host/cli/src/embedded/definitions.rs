@@ -13,17 +13,24 @@ use crate::error::{CliError, CliResult};
 const PAGE: usize = 100;
 
 /// Stores every *.toml of a directory, whatever the store had under the same id. One that is wrong is no reason to leave out the
-/// others; it is logged with all that is wrong.
-pub(crate) async fn put_all(jobs: &Jobs, dir: &Path) -> CliResult<()> {
+/// others; it is logged with all that is wrong. How many were stored and refused.
+pub(crate) async fn put_all(jobs: &Jobs, dir: &Path) -> CliResult<(usize, usize)> {
+    let (mut stored, mut refused) = (0, 0);
     for file in with_extension(dir, "toml")? {
         let text = std::fs::read_to_string(&file).map_err(CliError::read(&file))?;
         match jobs.put(text.into(), None).await {
-            Ok(record) => tracing::info!(definition = %record.id, version = record.version, "definition stored"),
+            Ok(record) => {
+                stored += 1;
+                tracing::info!(definition = %record.id, version = record.version, "definition stored");
+            }
             Err(JobError::Store(error)) => return Err(error.into()),
-            Err(error) => tracing::error!(file = %file.display(), %error, "definition refused"),
+            Err(error) => {
+                refused += 1;
+                tracing::error!(file = %file.display(), %error, "definition refused");
+            }
         }
     }
-    Ok(())
+    Ok((stored, refused))
 }
 
 /// Starts a run of every enabled definition that says `auto_start = true`.

@@ -83,7 +83,7 @@ pub(crate) fn open_store(data_dir: &Path) -> CliResult<Arc<dyn Store>> {
 }
 
 /// Ends a worker now: what is at work is told to end and goes back to the queue. Whether that was done in time.
-pub(crate) async fn stop(engine: Engine) -> bool {
+pub(crate) async fn stop(engine: &Engine) -> bool {
     match tokio::time::timeout(STOP_LIMIT, engine.stop()).await {
         Ok(Ok(())) => true,
         Ok(Err(error)) => {

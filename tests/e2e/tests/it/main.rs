@@ -1,0 +1,10 @@
+//! The real binary with real plugins. `make host-test` builds both first.
+
+mod cli;
+mod control;
+mod demo;
+mod misbehave;
+mod serve;
+mod streams;
+mod stress;
+mod tokens;
