@@ -77,7 +77,7 @@ struct Inner {
     claimed: Arc<Claimed>,
     cancel: CancellationToken,
     log: Mutex<LogBuffer>,
-    /// Wakes whoever waits for an append to end.
+    /// Wakes whoever waits for lines to leave the buffer, or for their append to end.
     appended: Notify,
     progress: Mutex<ProgressSlot>,
 }
@@ -223,6 +223,8 @@ impl AttemptHost {
             log.appending = true;
             log.take()
         };
+        // There is room again: a guest that waited fills it while these lines are on their way.
+        self.0.appended.notify_waiters();
         tokio::spawn(async move {
             self.append(first, lines).await;
             let mut log = self.0.log.lock();

@@ -80,24 +80,6 @@ async fn the_memory_budget_admits_what_fits_and_no_more() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_can_never_fit_does_not_keep_others_waiting() {
-    let bench = Bench::new();
-    let mut both = plan(Limits { memory: 1_000, ..Limits::default() });
-    let mut small = both.steps[0].clone();
-    small.name = "small".parse().unwrap();
-    small.limits.memory = 10;
-    both.steps.push(small);
-    let engine = engine(&bench, Scripted::new(|_| async { done() }), EngineConfig { memory: 100, ..config(2) }).await;
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    let run = bench.start(both).await;
-    tokio::time::sleep(Duration::from_millis(50)).await;
-    let run = bench.run(run).await;
-    assert_eq!(run.steps[1].tasks.succeeded, 1, "{:#?}", run.steps[1]);
-    assert_eq!(run.steps[0].tasks.queued, 1);
-    assert!(!engine.load().draining);
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_drain_lets_attempts_end_and_takes_no_more() {
     let bench = Bench::new();
     let gate = Arc::new(Semaphore::new(0));

@@ -20,9 +20,9 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 
 /// A store, its clock, and the faults that it will meet.
-pub struct Bench {
-    pub store: Arc<MemoryStore>,
-    pub clock: ManualClock,
+pub(crate) struct Bench {
+    pub(crate) store: Arc<MemoryStore>,
+    pub(crate) clock: ManualClock,
     faults: Arc<Mutex<Faults>>,
 }
 
@@ -35,7 +35,7 @@ struct Faults {
 }
 
 impl Bench {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let clock = ManualClock::new(Timestamp::from_micros(1_000_000_000));
         let faults = Arc::new(Mutex::new(Faults::default()));
         let hook = faults.clone();
@@ -51,28 +51,28 @@ impl Bench {
     }
 
     /// The next call of this name meets a fault.
-    pub fn fault(&self, name: &'static str, fault: Fault) {
+    pub(crate) fn fault(&self, name: &'static str, fault: Fault) {
         self.faults.lock().unwrap().next.push_back((name, fault));
     }
 
     /// Calls of this name are refused until further notice; none with `None`.
-    pub fn refuse(&self, name: Option<&'static str>) {
+    pub(crate) fn refuse(&self, name: Option<&'static str>) {
         self.faults.lock().unwrap().refused = name;
     }
 
     /// Starts a run of a plan.
-    pub async fn start(&self, plan: Plan) -> RunId {
+    pub(crate) async fn start(&self, plan: Plan) -> RunId {
         let id = RunId::from_u128(1);
         let new = NewRun { id, plan: Arc::new(plan), parameters: "{}".into(), trigger: Trigger::Cli, idempotency: None };
         self.store.create_run(new).await.unwrap().run.id
     }
 
-    pub async fn run(&self, id: RunId) -> Run {
+    pub(crate) async fn run(&self, id: RunId) -> Run {
         self.store.run(id).await.unwrap().run
     }
 
     /// Waits until a run has ended, at most ten simulated minutes.
-    pub async fn ended(&self, id: RunId) -> Run {
+    pub(crate) async fn ended(&self, id: RunId) -> Run {
         for _ in 0..6_000 {
             let run = self.run(id).await;
             if run.state.is_terminal() {
@@ -84,22 +84,30 @@ impl Bench {
     }
 
     /// Lets time pass, on the store's clock, too.
-    pub async fn pass(&self, time: Duration) {
+    pub(crate) async fn pass(&self, time: Duration) {
         self.clock.advance(time);
         tokio::time::sleep(time).await;
     }
 
-    pub async fn lines(&self, id: RunId) -> Vec<LogRecord> {
-        self.store.log(id, LogQuery { limit: 100_000, ..LogQuery::default() }).await.unwrap().lines
+    pub(crate) async fn lines(&self, id: RunId) -> Vec<LogRecord> {
+        let mut lines = Vec::new();
+        loop {
+            let query = LogQuery { after: lines.len() as u64, limit: 1_000, ..LogQuery::default() };
+            let page = self.store.log(id, query).await.unwrap();
+            lines.extend(page.lines);
+            if page.scanned == page.last {
+                return lines;
+            }
+        }
     }
 
-    pub async fn task(&self, run: RunId, index: u32) -> Task {
+    pub(crate) async fn task(&self, run: RunId, index: u32) -> Task {
         self.store.task(TaskId::new(run, StepIndex(0), index)).await.unwrap().task
     }
 }
 
 /// A plan of one step.
-pub fn plan(limits: Limits) -> Plan {
+pub(crate) fn plan(limits: Limits) -> Plan {
     let step = StepPlan {
         name: "only".parse().unwrap(),
         description: String::new(),
@@ -125,7 +133,7 @@ pub fn plan(limits: Limits) -> Plan {
 }
 
 /// How a worker of the tests works.
-pub fn config(slots: usize) -> EngineConfig {
+pub(crate) fn config(slots: usize) -> EngineConfig {
     EngineConfig {
         worker: WorkerId::from_u128(9),
         slots,
@@ -140,11 +148,11 @@ pub fn config(slots: usize) -> EngineConfig {
 type Body = dyn Fn(AttemptHost) -> BoxFuture<'static, ExecutionEnd> + Send + Sync;
 
 /// An executor made of a closure.
-pub struct Scripted(Arc<Body>);
+pub(crate) struct Scripted(Arc<Body>);
 
 impl Scripted {
     /// What every attempt does.
-    pub fn new<F>(body: impl Fn(AttemptHost) -> F + Send + Sync + 'static) -> Arc<Self>
+    pub(crate) fn new<F>(body: impl Fn(AttemptHost) -> F + Send + Sync + 'static) -> Arc<Self>
     where
         F: Future<Output = ExecutionEnd> + Send + 'static,
     {
@@ -152,7 +160,7 @@ impl Scripted {
     }
 
     /// The step's `plan` spawns `count` tasks; what each of them does.
-    pub fn tasks<F>(count: u32, body: impl Fn(AttemptHost) -> F + Send + Sync + 'static) -> Arc<Self>
+    pub(crate) fn tasks<F>(count: u32, body: impl Fn(AttemptHost) -> F + Send + Sync + 'static) -> Arc<Self>
     where
         F: Future<Output = ExecutionEnd> + Send + 'static,
     {
@@ -183,6 +191,6 @@ impl Executor for Scripted {
 }
 
 /// A success.
-pub fn done() -> ExecutionEnd {
+pub(crate) fn done() -> ExecutionEnd {
     ExecutionEnd::Succeeded("null".into())
 }
