@@ -11,14 +11,22 @@ pub(crate) trait TimeSource: Send + Sync + 'static {
     fn now(&self) -> Timestamp;
 }
 
-/// The machine's clock.
-#[derive(Debug)]
-pub(crate) struct SystemClock;
+/// Which clock a store goes by.
+#[derive(Clone, Debug, Default)]
+pub enum Clock {
+    /// The machine's.
+    #[default]
+    System,
+    /// One that moves when it is told to.
+    Manual(ManualClock),
+}
 
-impl TimeSource for SystemClock {
+impl TimeSource for Clock {
     fn now(&self) -> Timestamp {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Timestamp::EPOCH.after(since)
+        match self {
+            Self::System => Timestamp::EPOCH.after(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()),
+            Self::Manual(clock) => clock.now(),
+        }
     }
 }
 

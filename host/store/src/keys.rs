@@ -22,11 +22,10 @@ enum Tag {
     Held = 4,
     Revoked = 5,
     Ready = 6,
-    Dead = 7,
-    Timer = 8,
-    Sweep = 9,
-    Ended = 10,
-    Removal = 11,
+    Timer = 7,
+    Sweep = 8,
+    Ended = 9,
+    Removal = 10,
     // Tree::Inputs
     Parameters = 32,
     Input = 33,
@@ -226,22 +225,6 @@ pub(crate) fn ready_row(run: RunId, step: StepIndex, due: Timestamp, first: u32)
     ready_of(run, step).time(due).with(&first.to_be_bytes())
 }
 
-pub(crate) fn dead() -> Key {
-    Key::tagged(Tree::Live, Tag::Dead)
-}
-
-pub(crate) fn dead_in(run: RunId) -> Key {
-    dead().run(run)
-}
-
-pub(crate) fn dead_of(run: RunId, step: StepIndex) -> Key {
-    dead_in(run).step(step)
-}
-
-pub(crate) fn dead_task(task: TaskId) -> Key {
-    dead().task(task)
-}
-
 pub(crate) fn timers() -> Key {
     Key::tagged(Tree::Live, Tag::Timer)
 }
@@ -274,16 +257,24 @@ pub(crate) fn removal(run: RunId) -> Key {
     removals().run(run)
 }
 
+pub(crate) fn all_parameters() -> Key {
+    Key::tagged(Tree::Inputs, Tag::Parameters)
+}
+
 pub(crate) fn parameters(run: RunId) -> Key {
-    Key::tagged(Tree::Inputs, Tag::Parameters).run(run)
+    all_parameters().run(run)
+}
+
+pub(crate) fn inputs() -> Key {
+    Key::tagged(Tree::Inputs, Tag::Input)
 }
 
 pub(crate) fn inputs_of(run: RunId) -> Key {
-    Key::tagged(Tree::Inputs, Tag::Input).run(run)
+    inputs().run(run)
 }
 
 pub(crate) fn input(task: TaskId) -> Key {
-    Key::tagged(Tree::Inputs, Tag::Input).task(task)
+    inputs().task(task)
 }
 
 pub(crate) fn run(run: RunId) -> Key {

@@ -29,7 +29,7 @@ mod store;
 mod txn;
 mod writer;
 
-pub use self::clock::ManualClock;
+pub use self::clock::{Clock, ManualClock};
 pub use self::kv::OpenDatabase;
 pub use self::memory::{Fault, Memory, MemoryStore};
 pub use self::migrate::MigrateError;

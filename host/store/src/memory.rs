@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::clock::{ManualClock, SystemClock};
+use crate::clock::{Clock, ManualClock};
 use crate::kv::MemoryBackend;
 use crate::store::{KvStore, Writer};
 
@@ -29,7 +29,7 @@ impl MemoryStore {
     /// # Errors
     /// If the thread can't be started.
     pub fn new() -> std::io::Result<Self> {
-        Self::threaded(Arc::new(MemoryBackend::default()), SystemClock)
+        Self::threaded(Arc::new(MemoryBackend::default()), Clock::System)
     }
 
     /// An empty store without threads: an operation is applied when its method is called, each in a commit of its own, and its

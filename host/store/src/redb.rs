@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use redb::Database;
 
-use crate::clock::SystemClock;
+use crate::clock::Clock;
 use crate::kv::{OpenDatabase, RedbBackend};
 use crate::migrate::{self, MigrateError};
 use crate::store::KvStore;
@@ -93,14 +93,14 @@ impl RedbStore {
             builder.set_repair_callback(|repair| tracing::info!(progress = repair.progress(), "the store is being checked"));
             builder.create(&file)
         };
-        Self::open_with(Box::new(open), &path)
+        Self::open_with(Box::new(open), &path, Clock::System)
     }
 
-    /// Opens a store whose database `open` gives: for tests that lose writes or fill the disk. `name` is for messages.
+    /// Opens a store whose database `open` gives: for tests that lose writes, fill the disk or stop time. `name` is for messages.
     ///
     /// # Errors
     /// See [`OpenError`].
-    pub fn open_with(open: OpenDatabase, name: &Path) -> Result<Self, OpenError> {
+    pub fn open_with(open: OpenDatabase, name: &Path, clock: Clock) -> Result<Self, OpenError> {
         let path = name.to_owned();
         let backend = RedbBackend::open(open).map_err(|error| match error {
             redb::Error::DatabaseAlreadyOpen => OpenError::Locked { path: path.clone() },
@@ -109,6 +109,6 @@ impl RedbStore {
         })?;
         let backend = Arc::new(backend);
         migrate::run(&*backend).map_err(|source| OpenError::Format { path: path.clone(), source })?;
-        Self::threaded(backend, SystemClock).map_err(|source| OpenError::Io { path, source })
+        Self::threaded(backend, clock).map_err(|source| OpenError::Io { path, source })
     }
 }

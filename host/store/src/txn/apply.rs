@@ -17,15 +17,15 @@ use crate::kv::{Direction, Fault, Tx};
 use crate::record::{run_status_code, task_status_code};
 
 /// The key of a step's first task. It is no deduplication key: a plugin may spawn a task with the same one.
-pub(crate) const PLAN_KEY: &str = "plan";
+const PLAN_KEY: &str = "plan";
 
 /// The stop of a run's timeout, where it has one and has started.
-pub(super) fn timer_of(run: &Run, plan: &Plan) -> Option<Timestamp> {
+pub(crate) fn timer_of(run: &Run, plan: &Plan) -> Option<Timestamp> {
     Some(run.started_at?.after(plan.timeout?))
 }
 
 /// The different components that a plan uses.
-pub(super) fn components(plan: &Plan) -> Vec<Digest> {
+pub(crate) fn components(plan: &Plan) -> Vec<Digest> {
     let mut digests: Vec<_> = plan.steps.iter().map(|step| step.plugin.digest).collect();
     digests.sort_unstable();
     digests.dedup();
@@ -177,17 +177,17 @@ impl Txn<'_> {
                     self.remove(&keys::revoked_task(worker, id))?;
                 }
             }
-            TaskStatus::Failed => self.remove(&keys::dead_task(id))?,
-            TaskStatus::Queued | TaskStatus::Retrying | TaskStatus::Succeeded | TaskStatus::Cancelled => {}
+            TaskStatus::Queued | TaskStatus::Retrying | TaskStatus::Succeeded | TaskStatus::Failed | TaskStatus::Cancelled => {}
         }
         match to {
             TaskState::Queued { due } | TaskState::Retrying { due, .. } => {
                 self.put_record(&keys::ready_row(id.run, id.step, *due, id.index), &1u32)
             }
             TaskState::Running { worker, .. } => self.put(&keys::held_task(*worker, id), &[]),
-            TaskState::Failed(_) => self.put(&keys::dead_task(id), &[]),
             // What a task saved on its way is worth nothing once it has arrived.
-            TaskState::Succeeded | TaskState::Cancelled => self.remove(&keys::checkpoint(id)),
+            TaskState::Succeeded => self.remove(&keys::checkpoint(id)),
+            // It may be tried again.
+            TaskState::Failed(_) | TaskState::Cancelled => Ok(()),
         }
     }
 

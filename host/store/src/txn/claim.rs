@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use bulkhead_core::id::TaskId;
 use bulkhead_core::machine::{self, TaskCommand};
-use bulkhead_core::time::Timestamp;
 use bulkhead_engine::store::{ClaimRequest, Claimed, Claims};
 
 use super::{Txn, text};
@@ -106,10 +105,5 @@ impl Txn<'_> {
             Some(bytes) => text(bytes),
             None => Ok(Arc::from("")),
         }
-    }
-
-    /// When the task fell due that waits for the longest.
-    pub(crate) fn oldest_due(&self) -> Option<Timestamp> {
-        self.state.agenda.earliest()
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use bulkhead_core::event::Event;
 use bulkhead_core::id::{RunId, StepIndex, TaskId, WorkerId};
 use bulkhead_core::machine::{self, RunCommand, TaskCommand};
+use bulkhead_core::task::TaskStatus;
 use bulkhead_core::time::Timestamp;
 use bulkhead_engine::store::{Housekeeping, Retention, StoreError};
 
@@ -13,11 +14,13 @@ use super::Txn;
 use super::remove::ROWS_PER_TRANSACTION;
 use crate::events;
 use crate::keys::{self, Fields, Key};
-use crate::kv::{self, Direction, Fault, Tx};
-use crate::record::IdempotencyRow;
+use crate::kv::{self, Direction, Fault, Tree, Tx};
+use crate::record::{self, IdempotencyRow, task_status_code};
 
 /// Tasks that one call cancels, queues again or takes from lost workers: some 10 ms of the writer's time.
 const TASKS_PER_CALL: usize = 2_000;
+/// Tasks that one call looks at to find those to retry: some milliseconds of the writer's time.
+const LOOKS_PER_CALL: usize = 20_000;
 /// Timers that one call looks at.
 const TIMERS_PER_CALL: usize = 256;
 /// Idempotency keys that one call forgets.
@@ -136,19 +139,37 @@ impl Txn<'_> {
             return Ok(through);
         }
         let Some(from) = record.retry_from else { return Ok(true) };
-        let start = keys::dead_task(TaskId::new(run, step, from)).from_within(&keys::dead_of(run, step));
-        let dead = kv::keys_of(self.kv, &start, *tasks)?;
-        let mut next = from;
-        for key in &dead {
-            let task = Fields::of(key.bytes(), 1).task()?;
+        let (found, next) = self.to_retry(run, step, from, *tasks)?;
+        for &task in &found {
             self.command_task(task, TaskCommand::Retry)?;
-            next = task.index + 1;
         }
-        let through = dead.len() < *tasks;
-        *tasks -= dead.len();
-        self.apply(run, None, Event::StepRetrying { step, next: (!through).then_some(next) })?;
+        // A look that found little was work, too.
+        *tasks = if next.is_some() { 0 } else { *tasks - found.len() };
+        self.apply(run, None, Event::StepRetrying { step, next })?;
         self.settle(run)?;
-        Ok(through)
+        Ok(next.is_none())
+    }
+
+    /// The next tasks of a step that can be retried, and where to look on. There is no index of them: the state stands before
+    /// the record, so a look is cheap, and history stays out of the indexes.
+    fn to_retry(&mut self, run: RunId, step: StepIndex, from: u32, limit: usize) -> Tx<(Vec<TaskId>, Option<u32>)> {
+        self.write_tasks()?;
+        let retried = [TaskStatus::Failed, TaskStatus::Cancelled].map(task_status_code);
+        let (mut found, mut looked, mut next) = (Vec::new(), 0, None);
+        let range = keys::task(TaskId::new(run, step, from)).from_within(&keys::of_step(Tree::Tasks, run, step));
+        self.kv.scan(&range, Direction::Forward, &mut |key, value| {
+            let task = Fields::of(key, 0).task()?;
+            if looked == LOOKS_PER_CALL || found.len() == limit {
+                next = Some(task.index);
+                return Ok(ControlFlow::Break(()));
+            }
+            looked += 1;
+            if record::lead_of(value).is_some_and(|code| retried.contains(&code)) {
+                found.push(task);
+            }
+            Ok(ControlFlow::Continue(()))
+        })?;
+        Ok((found, next))
     }
 
     fn command_task(&mut self, id: TaskId, command: TaskCommand) -> Tx<()> {

@@ -28,12 +28,12 @@ use bulkhead_core::task::Task;
 use bulkhead_core::time::Timestamp;
 use bulkhead_engine::store::StoreError;
 
-pub(crate) use self::apply::PLAN_KEY;
+pub(crate) use self::apply::{components, timer_of};
 pub(crate) use self::complete::NO_OUTPUT;
 pub(crate) use self::housekeep::EVENTS_KEPT;
-pub(crate) use self::run::{IDEMPOTENCY_KEPT, PreparedRun};
-pub(crate) use self::state::State;
+pub(crate) use self::run::PreparedRun;
 use self::state::{RunEntry, TaskEntry};
+pub(crate) use self::state::{State, ready_rows};
 use crate::keys::{self, Key, UseKind};
 use crate::kv::{self, Direction, Fault, KvWrite, Tx};
 use crate::record::{self, Record};
@@ -175,6 +175,11 @@ impl<'a> Txn<'a> {
         let count = self.load(&keys::use_of(kind, digest))?.unwrap_or(0);
         self.state.uses.insert((kind, digest), (count, false));
         Ok(count)
+    }
+
+    /// What a store that is opened now would know.
+    pub(crate) fn reloaded(&self) -> Tx<State> {
+        State::load(self.kv)
     }
 
     /// The due time of a step's first waiting task.

@@ -57,7 +57,7 @@ impl Txn<'_> {
 
     /// Removes rows of an unlisted run while `budget` lasts, and leaves a note if it does not.
     pub(super) fn remove_rows(&mut self, id: RunId, budget: &mut usize) -> Tx<()> {
-        let prefixes = TREES.map(|tree| keys::of_run(tree, id)).into_iter().chain([keys::inputs_of(id), keys::dead_in(id)]);
+        let prefixes = TREES.map(|tree| keys::of_run(tree, id)).into_iter().chain([keys::inputs_of(id)]);
         for prefix in prefixes {
             let rows = kv::keys_of(self.kv, &prefix.prefix(), *budget)?;
             for key in &rows {

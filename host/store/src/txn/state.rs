@@ -17,6 +17,7 @@ use crate::events;
 use crate::keys::{self, Fields, Key, UseKind};
 use crate::kv::{Direction, Fault, KvRead, Tx};
 use crate::logs::ChunkBuilder;
+use crate::read::recount::differ;
 use crate::record::{self, Totals, WorkerRow};
 use crate::signals::Effects;
 
@@ -114,6 +115,13 @@ impl State {
         Ok(state)
     }
 
+    /// Compares what lasts beyond a batch with what a store that is opened now knows.
+    pub(crate) fn compare(&self, stored: &Self, differences: &mut Vec<String>) {
+        differ(differences, || "the workers in memory".into(), &self.workers, &stored.workers);
+        differ(differences, || "the totals in memory".into(), &self.totals, &stored.totals);
+        differ(differences, || "the first event in memory".into(), &self.first_event, &stored.first_event);
+    }
+
     /// Finds the steps with waiting tasks, one look per step, and gives those their places that may be claimed from.
     fn load_agenda(&mut self, kv: &dyn KvRead) -> Tx<()> {
         let all = keys::ready();
@@ -140,6 +148,14 @@ impl State {
     }
 }
 
+/// The step, the due time and the tasks of a `ready` row.
+pub(crate) fn ready_rows(key: &[u8], value: &[u8]) -> Tx<(RunId, StepIndex, Timestamp, std::ops::Range<u32>)> {
+    let mut fields = Fields::of(key, 1);
+    let (run, step, due, first) = (fields.run()?, fields.step()?, fields.time()?, fields.number()?);
+    let count: u32 = record::decode(value)?;
+    Ok((run, step, due, first..first + count))
+}
+
 /// The first `ready` row of a range.
 fn first_ready(kv: &dyn KvRead, range: &keys::KeyRange) -> Tx<Option<(RunId, StepIndex, Timestamp)>> {
     let mut first = None;
@@ -164,18 +180,8 @@ impl Txn<'_> {
             self.put_log_chunk(run, chunk)?;
         }
         self.put_events()?;
-        let mut tasks = std::mem::take(&mut self.state.batch.dirty_tasks);
-        // Sorted, so that neighbours land on the same page one after the other.
-        tasks.sort_unstable();
+        self.write_tasks()?;
         let mut buffer = std::mem::take(&mut self.state.buffer);
-        for id in tasks {
-            if let Some(entry) = self.state.tasks.get_mut(&id)
-                && std::mem::take(&mut entry.dirty)
-            {
-                record::encode(&entry.task, &mut buffer)?;
-                self.kv.put(&keys::task(id), &buffer)?;
-            }
-        }
         for id in std::mem::take(&mut self.state.batch.dirty_runs) {
             if let Some(entry) = self.state.runs.get_mut(&id)
                 && std::mem::take(&mut entry.dirty)
@@ -202,6 +208,24 @@ impl Txn<'_> {
         }
         self.state.buffer = buffer;
         self.trim_caches();
+        Ok(())
+    }
+
+    /// Writes the tasks back that the batch changed in memory.
+    pub(super) fn write_tasks(&mut self) -> Tx<()> {
+        let mut tasks = std::mem::take(&mut self.state.batch.dirty_tasks);
+        // Sorted, so that neighbours land on the same page one after the other.
+        tasks.sort_unstable();
+        let mut buffer = std::mem::take(&mut self.state.buffer);
+        for id in tasks {
+            if let Some(entry) = self.state.tasks.get_mut(&id)
+                && std::mem::take(&mut entry.dirty)
+            {
+                record::encode(&entry.task, &mut buffer)?;
+                self.kv.put(&keys::task(id), &buffer)?;
+            }
+        }
+        self.state.buffer = buffer;
         Ok(())
     }
 

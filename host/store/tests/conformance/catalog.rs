@@ -1,0 +1,85 @@
+//! Definitions, plugins and tokens.
+
+use bulkhead_core::id::Digest;
+use bulkhead_core::time::Timestamp;
+use bulkhead_engine::store::{PluginRecord, Role, StoreError, TokenRecord};
+use bytes::Bytes;
+
+use crate::fixture::{Fixture, name, plan};
+
+pub(crate) async fn definitions_have_versions(f: &mut Fixture) {
+    let store = f.store();
+    assert_eq!(store.put_definition(name("a"), "one".into(), Some(0)).await.unwrap().version, 1);
+    assert_eq!(store.put_definition(name("a"), "one".into(), None).await.unwrap().version, 1);
+    assert_eq!(store.put_definition(name("a"), "two".into(), Some(1)).await.unwrap().version, 2);
+    assert!(matches!(store.put_definition(name("a"), "three".into(), Some(1)).await, Err(StoreError::Conflict(_))));
+    assert_eq!(&*store.definition(name("a")).await.unwrap().text, "two");
+    store.put_definition(name("ab"), "x".into(), None).await.unwrap();
+    store.put_definition(name("b"), "x".into(), None).await.unwrap();
+    let ids =
+        |list: Vec<bulkhead_engine::store::DefinitionRecord>| list.into_iter().map(|one| one.id.to_string()).collect::<Vec<_>>();
+    assert_eq!(ids(store.definitions(None, 10).await.unwrap()), ["a", "ab", "b"]);
+    assert_eq!(ids(store.definitions(Some(name("a")), 1).await.unwrap()), ["ab"]);
+    store.delete_definition(name("a")).await.unwrap();
+    assert!(matches!(store.delete_definition(name("a")).await, Err(StoreError::NotFound("definition"))));
+    assert!(matches!(store.definition(name("a")).await, Err(StoreError::NotFound("definition"))));
+}
+
+fn plugin(text: &str, digest: u8) -> PluginRecord {
+    PluginRecord {
+        name: name(text),
+        version: "1.0.0".into(),
+        summary: "Does nothing.".into(),
+        config_schema: "{}".into(),
+        digest: Digest::from_bytes([digest; 32]),
+        size: 3,
+        uploaded_at: Timestamp::from_micros(5),
+    }
+}
+
+pub(crate) async fn a_plugin_name_means_the_latest_upload(f: &mut Fixture) {
+    let store = f.store();
+    let first = store.put_plugin(plugin("p", 1), Bytes::from_static(b"one")).await.unwrap();
+    store.put_plugin(plugin("p", 2), Bytes::from_static(b"two")).await.unwrap();
+    store.put_plugin(plugin("p2", 1), Bytes::from_static(b"one")).await.unwrap();
+    assert_eq!(store.plugin(name("p")).await.unwrap().digest, Digest::from_bytes([2; 32]));
+    assert_eq!(store.plugins().await.unwrap().len(), 2);
+    let again = PluginRecord { uploaded_at: Timestamp::from_micros(9), ..plugin("p", 1) };
+    assert_eq!(store.put_plugin(again, Bytes::from_static(b"one")).await.unwrap(), first);
+    assert_eq!(store.plugin(name("p")).await.unwrap(), first);
+    store.delete_plugin(name("p")).await.unwrap();
+    assert!(matches!(store.plugin(name("p")).await, Err(StoreError::NotFound("plugin"))));
+    assert!(matches!(store.component(Digest::from_bytes([2; 32])).await, Err(StoreError::NotFound("component"))));
+    assert_eq!(store.component(Digest::from_bytes([1; 32])).await.unwrap(), Bytes::from_static(b"one"));
+    store.delete_plugin(name("p2")).await.unwrap();
+    assert!(matches!(store.component(Digest::from_bytes([1; 32])).await, Err(StoreError::NotFound("component"))));
+}
+
+pub(crate) async fn a_plugin_in_use_is_not_removed(f: &mut Fixture) {
+    f.store().put_plugin(plugin("noop", 7), Bytes::from_static(b"one")).await.unwrap();
+    f.store().put_plugin(plugin("noop", 8), Bytes::from_static(b"two")).await.unwrap();
+    f.create(plan(&["one", "two"])).await;
+    assert!(matches!(f.store().delete_plugin(name("noop")).await, Err(StoreError::Conflict(_))));
+    for task in f.claim(2).await {
+        f.succeed(&task).await;
+    }
+    f.store().delete_plugin(name("noop")).await.unwrap();
+}
+
+pub(crate) async fn tokens_are_found_by_their_secret(f: &mut Fixture) {
+    let token = |text: &str, secret| TokenRecord {
+        name: name(text),
+        role: Role::Operator,
+        secret: Digest::from_bytes([secret; 32]),
+        created_at: Timestamp::from_micros(1),
+    };
+    let store = f.store();
+    store.put_token(token("a", 1)).await.unwrap();
+    store.put_token(token("b", 2)).await.unwrap();
+    assert!(matches!(store.put_token(token("a", 3)).await, Err(StoreError::Conflict(_))));
+    assert_eq!(store.token(Digest::from_bytes([2; 32])).await.unwrap(), token("b", 2));
+    assert_eq!(store.tokens().await.unwrap().len(), 2);
+    store.delete_token(name("a")).await.unwrap();
+    assert!(matches!(store.token(Digest::from_bytes([1; 32])).await, Err(StoreError::NotFound("token"))));
+    assert!(matches!(store.delete_token(name("a")).await, Err(StoreError::NotFound("token"))));
+}

@@ -1,0 +1,92 @@
+//! What every store must do. Each case runs on the redb store and on the memory store, with a clock that stands still until it
+//! is moved, and ends with a recount that must find no difference.
+
+mod catalog;
+mod fixture;
+mod leases;
+mod logs;
+mod property;
+mod queue;
+mod retention;
+mod runs;
+
+/// Makes a test of each case for each store.
+macro_rules! suite {
+    ($($module:ident { $($case:ident),* $(,)? })*) => {
+        mod memory {
+            $(mod $module { $(#[test] fn $case() { crate::fixture::Fixture::memory().run(crate::$module::$case); })* })*
+        }
+        mod redb {
+            $(mod $module { $(#[test] fn $case() { crate::fixture::Fixture::redb().run(crate::$module::$case); })* })*
+        }
+    };
+}
+
+suite! {
+    runs {
+        a_run_goes_from_its_plan_task_to_its_end,
+        steps_wait_for_what_they_depend_on,
+        a_failed_step_makes_what_depends_on_it_skip,
+        a_failure_that_the_step_bears_does_not_fail_it,
+        an_idempotency_key_creates_one_run,
+        an_idempotency_key_is_forgotten_after_a_day,
+        a_paused_run_gives_no_tasks_until_it_is_resumed,
+        a_cancelled_run_ends_when_its_attempts_have,
+        cancelling_a_large_run_takes_several_pieces,
+        failed_tasks_are_retried_by_hand,
+        failed_tasks_are_retried_while_others_run,
+        a_run_past_its_timeout_is_stopped,
+        a_step_with_too_many_failures_stops_where_the_plan_says_so,
+        runs_are_listed_newest_first_and_filtered,
+        events_tell_everything_without_a_gap,
+        the_same_state_is_there_after_reopening,
+    }
+    queue {
+        only_the_attempt_that_holds_a_task_may_write,
+        a_retryable_failure_is_tried_again_after_its_wait,
+        tasks_are_claimed_by_priority_then_by_due_time,
+        concurrency_bounds_the_running_tasks_of_a_step,
+        a_task_that_does_not_fit_holds_back_those_behind_it,
+        a_key_spawns_one_task,
+        a_spawn_past_the_quota_creates_nothing,
+        a_stopping_run_spawns_nothing,
+        inputs_outputs_and_checkpoints_are_kept_beside_the_task,
+        tasks_are_listed_in_order_and_filtered,
+        ten_thousand_tasks_are_spawned_at_once_and_claimed_in_order,
+        signals_fire_for_new_work,
+    }
+    leases {
+        a_worker_that_is_not_registered_gets_nothing,
+        a_lost_worker_loses_its_tasks,
+        an_exclusive_worker_takes_over_at_once,
+        a_task_that_kills_its_hosts_is_quarantined,
+        a_worker_with_tasks_can_not_retire,
+        released_tasks_count_against_no_limit,
+        what_an_unanswered_claim_took_is_given_back,
+        progress_is_stored_with_the_renewal,
+    }
+    logs {
+        lines_are_numbered_in_their_run_and_in_their_step,
+        a_repeated_append_repeats_nothing,
+        an_append_that_leaves_a_gap_is_refused,
+        the_host_tells_of_failed_attempts,
+        filters_find_lines_across_chunks,
+        pages_go_on_where_the_last_one_ended,
+        a_reader_hears_of_new_lines,
+    }
+    catalog {
+        definitions_have_versions,
+        a_plugin_name_means_the_latest_upload,
+        a_plugin_in_use_is_not_removed,
+        tokens_are_found_by_their_secret,
+    }
+    retention {
+        a_live_run_is_not_deleted,
+        a_deleted_run_is_gone_at_once_and_its_rows_follow,
+        old_runs_go_by_age,
+        surplus_runs_go_by_count,
+    }
+    property {
+        random_commands_keep_every_count_right,
+    }
+}
