@@ -216,3 +216,53 @@ impl fmt::Display for Failure {
         write!(f, "{}: {}", self.cause, self.message)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CAUSES: [Cause; 13] = [
+        Cause::PluginError { retryable: true },
+        Cause::Panic,
+        Cause::Trap(TrapCode::DivisionByZero),
+        Cause::OutOfMemory,
+        Cause::StackOverflow,
+        Cause::OutOfFuel,
+        Cause::TimedOut,
+        Cause::Cancelled,
+        Cause::Denied,
+        Cause::Limit(Quota::HostCall),
+        Cause::InvalidPlugin,
+        Cause::HostFault,
+        Cause::HostLost,
+    ];
+
+    #[test]
+    fn every_cause_has_its_own_name() {
+        assert_eq!(CAUSES.map(Cause::name), CAUSE_NAMES);
+        assert_eq!(Cause::Trap(TrapCode::DivisionByZero).to_string(), "trap (division-by-zero)");
+        assert_eq!(Cause::Limit(Quota::HostCall).to_string(), "limit (host-call)");
+        assert_eq!(Cause::Panic.to_string(), "panic");
+    }
+
+    #[test]
+    fn only_what_may_end_otherwise_is_retryable() {
+        let retryable: Vec<_> = CAUSES.into_iter().filter(|cause| cause.is_retryable()).map(Cause::name).collect();
+        assert_eq!(retryable, ["plugin-error", "panic", "trap", "out-of-memory", "timed-out", "host-fault"]);
+        assert!(!Cause::PluginError { retryable: false }.is_retryable());
+    }
+
+    #[test]
+    fn a_failure_always_says_something() {
+        assert_eq!(Failure::new(Cause::OutOfFuel, "").message, "out-of-fuel");
+        assert_eq!(Failure::new(Cause::Panic, "oh").to_string(), "panic: oh");
+    }
+
+    #[test]
+    fn a_long_message_is_cut_at_a_character_and_says_so() {
+        let exact = "x".repeat(MAX_MESSAGE_LEN);
+        assert_eq!(Failure::new(Cause::Panic, exact.clone()).message, exact);
+        let message = Failure::new(Cause::Panic, "ü".repeat(MAX_MESSAGE_LEN)).message;
+        assert!(message.len() <= MAX_MESSAGE_LEN && message.ends_with("… (cut: 16384 bytes in all)"));
+    }
+}

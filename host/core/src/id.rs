@@ -130,7 +130,9 @@ impl FromStr for TaskId {
         let parse = || {
             let mut parts = text.strip_prefix("task_")?.split('-');
             let (run, step, index) = (parts.next()?, parts.next()?, parts.next()?);
-            if parts.next().is_some() {
+            // One text for one id: no signs and no leading zeros.
+            let plain = |number: &str| number == "0" || !number.starts_with(['0', '+']);
+            if parts.next().is_some() || !plain(step) || !plain(index) {
                 return None;
             }
             let run = RunId::from_u128(Ulid::from_string(run).ok()?.0);
@@ -187,7 +189,8 @@ impl FromStr for Digest {
     fn from_str(text: &str) -> Result<Self, ParseIdError> {
         let parse = || {
             let hex = text.strip_prefix("sha256:")?;
-            if hex.len() != 64 || !hex.is_ascii() {
+            // Also because reading a number takes a sign for granted.
+            if hex.len() != 64 || !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
                 return None;
             }
             let mut bytes = [0; 32];
@@ -201,5 +204,71 @@ impl FromStr for Digest {
             kind: "digest",
             expected: "`sha256:` and 64 hexadecimal digits",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_micros(1_700_000_000_123_456);
+
+    #[test]
+    fn ids_are_read_back_as_they_are_shown() {
+        let run = RunId::new(NOW, u128::MAX);
+        assert_eq!(run.to_string(), format!("{run:?}"));
+        assert_eq!((run.to_string().len(), run.to_string().parse()), (30, Ok(run)));
+        let worker = WorkerId::new(NOW, 7);
+        assert_eq!(worker.to_string().parse(), Ok(worker));
+        let task = TaskId::new(run, StepIndex(3), 41);
+        assert!(task.to_string().ends_with("-3-41"));
+        assert_eq!(task.to_string().parse(), Ok(task));
+        assert_eq!(RunId::from_u128(run.as_u128()), run);
+    }
+
+    #[test]
+    fn later_ids_are_greater() {
+        let later = Timestamp::from_micros(NOW.as_micros() + 1_000);
+        assert!(RunId::new(NOW, u128::MAX) < RunId::new(later, 0));
+        assert!(RunId::new(NOW, 0).to_string() < RunId::new(later, 0).to_string());
+    }
+
+    #[test]
+    fn an_id_of_another_kind_is_refused() {
+        let run = RunId::new(NOW, 1).to_string();
+        let worker = run.replace("run_", "worker_");
+        for text in ["", "run_", "run_01", &worker, &run[4..], &format!("{run}0"), &run.replace("run_", "run-")] {
+            assert!(text.parse::<RunId>().is_err(), "{text}");
+        }
+        let error = worker.parse::<RunId>().unwrap_err().to_string();
+        assert_eq!(error, format!("`{worker}` is no run id: expected `run_` and 26 characters"));
+    }
+
+    #[test]
+    fn a_task_id_has_exactly_its_parts() {
+        let task = TaskId::new(RunId::new(NOW, 1), StepIndex(0), 0).to_string();
+        let cut = task.rfind('-').unwrap();
+        for text in [
+            &task[..cut],
+            &format!("{task}-1"),
+            &task.replace("task_", "run_"),
+            &format!("{}-x", &task[..cut]),
+            &format!("{}-+0", &task[..cut]),
+            &format!("{}-00", &task[..cut]),
+        ] {
+            assert!(text.parse::<TaskId>().is_err(), "{text}");
+        }
+        assert!(format!("{}-65536-0", &task[..task.find('-').unwrap()]).parse::<TaskId>().is_err());
+    }
+
+    #[test]
+    fn digests_are_read_back_as_they_are_shown() {
+        let digest = Digest::from_bytes(std::array::from_fn(|at| u8::try_from(at * 8).unwrap()));
+        assert_eq!(digest.to_string().parse(), Ok(digest));
+        assert_eq!(digest.hex().len(), 64);
+        let wrong = format!("sha256:{}+1", &digest.hex()[..62]);
+        for text in ["sha256:", &digest.hex(), &format!("{digest}0"), &format!("sha256:{}", "ü".repeat(32)), &wrong] {
+            assert!(text.parse::<Digest>().is_err(), "{text}");
+        }
     }
 }

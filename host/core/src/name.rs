@@ -74,3 +74,35 @@ impl fmt::Debug for Name {
         fmt::Debug::fmt(&self.0, f)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_back_as_they_are_shown() {
+        for text in ["a", "0", "fast-step_2", &"x".repeat(MAX_NAME_LEN)] {
+            let name: Name = text.parse().unwrap();
+            assert_eq!((name.to_string().as_str(), name.as_str()), (text, text));
+        }
+    }
+
+    #[test]
+    fn other_texts_are_no_names() {
+        for text in ["", "-a", "_a", "A", "a b", "a.b", "ä", "a\n", &"x".repeat(MAX_NAME_LEN + 1)] {
+            assert!(text.parse::<Name>().is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_stored_name_is_checked_when_it_is_read() {
+        assert_eq!(serde_json::from_str::<Name>("\"ok\"").unwrap().as_str(), "ok");
+        assert!(serde_json::from_str::<Name>("\"Not ok\"").is_err());
+    }
+
+    #[test]
+    fn an_error_shows_a_part_of_a_long_text() {
+        let error = "Ä".repeat(1_000).parse::<Name>().unwrap_err().to_string();
+        assert!(error.len() < 400, "{error}");
+    }
+}

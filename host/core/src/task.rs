@@ -153,8 +153,7 @@ impl TaskState {
 
 impl TaskStatus {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Queued, Self::Running, Self::Retrying, Self::Succeeded, Self::Failed, Self::Cancelled];
+    pub const ALL: [Self; 6] = [Self::Queued, Self::Running, Self::Retrying, Self::Succeeded, Self::Failed, Self::Cancelled];
 
     /// The state's name on the wire and on screens.
     pub const fn name(self) -> &'static str {

@@ -39,3 +39,18 @@ impl Timestamp {
         Duration::from_micros(self.0.saturating_sub(earlier.0))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_neither_overflow_nor_go_below_the_epoch() {
+        let now = Timestamp::from_micros(1_500);
+        assert_eq!(now.after(Duration::from_micros(500)).as_micros(), 2_000);
+        assert_eq!(now.after(Duration::MAX).as_micros(), u64::MAX);
+        assert_eq!(now.since(Timestamp::from_micros(500)), Duration::from_millis(1));
+        assert_eq!(Timestamp::EPOCH.since(now), Duration::ZERO);
+        assert_eq!(now.as_millis(), 1);
+    }
+}

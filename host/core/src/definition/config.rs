@@ -84,9 +84,7 @@ impl Converter<'_, '_> {
                 let why = format!("{} nests more than {MAX_DEPTH} tables and lists", quote(key));
                 self.refuse(span, why, "flatten it")
             }
-            DeValue::Array(items) => {
-                items.iter().map(|item| self.value(key, item.get_ref(), item.span(), depth + 1)).collect()
-            }
+            DeValue::Array(items) => items.iter().map(|item| self.value(key, item.get_ref(), item.span(), depth + 1)).collect(),
             DeValue::Table(table) => {
                 let mut object = Map::new();
                 for field in table.iter().map(Field::new) {

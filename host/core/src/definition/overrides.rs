@@ -12,19 +12,8 @@ use super::diagnostic::{Report, did_you_mean, list, quote};
 use super::{Diagnostics, within_limit};
 
 /// The keys of a definition's top level.
-const TOP_LEVEL: [&str; 11] = [
-    "id",
-    "name",
-    "description",
-    "tags",
-    "schedule",
-    "timeout",
-    "enabled",
-    "auto_start",
-    "priority",
-    "error_tolerance",
-    "step",
-];
+const TOP_LEVEL: [&str; 11] =
+    ["id", "name", "description", "tags", "schedule", "timeout", "enabled", "auto_start", "priority", "error_tolerance", "step"];
 
 /// The definition's text with values replaced: `("fast.worker_count", "7")` sets a key of step `fast`, `("timeout", "\"5m\"")` a
 /// key of the definition. A value that is no TOML value is taken as a string. Dots in a path go deeper:
@@ -100,9 +89,10 @@ fn resolve(root: &DeTable<'_>, path: &str, report: &Report<'_>) -> Result<Vec<St
         let help = "write it like `timeout` or `fast.worker_count`".to_owned();
         return Err((format!("{} is no path of a value", quote(path)), help));
     }
-    let steps: Vec<&str> = root.get("step").and_then(|steps| steps.get_ref().as_table()).map_or_else(Vec::new, |steps| {
-        steps.keys().map(|name| name.get_ref().as_ref()).collect()
-    });
+    let steps: Vec<&str> = root
+        .get("step")
+        .and_then(|steps| steps.get_ref().as_table())
+        .map_or_else(Vec::new, |steps| steps.keys().map(|name| name.get_ref().as_ref()).collect());
     let first = keys[0].as_str();
     if keys.len() > 1 && steps.contains(&first) {
         keys.insert(0, "step".to_owned());
@@ -195,6 +185,7 @@ fn splice(text: &str, span: Range<usize>, with: &str) -> String {
 /// Keys as TOML writes them: bare where they may be.
 fn dotted(keys: &[String]) -> String {
     let bare = |key: &String| key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
-    let shown: Vec<_> = keys.iter().map(|key| if bare(key) { key.clone() } else { Value::String(key.clone()).to_string() }).collect();
+    let shown: Vec<_> =
+        keys.iter().map(|key| if bare(key) { key.clone() } else { Value::String(key.clone()).to_string() }).collect();
     shown.join(".")
 }

@@ -283,7 +283,8 @@ impl<'a> Field<'a> {
             match item.get_ref().as_str() {
                 Some(text) => texts.push((text, item.span())),
                 None => {
-                    let message = format!("{} has to be a list of strings, but holds {}", quote(self.key), a_type(item.get_ref()));
+                    let message =
+                        format!("{} has to be a list of strings, but holds {}", quote(self.key), a_type(item.get_ref()));
                     report.add(item.span(), message, None);
                 }
             }

@@ -122,7 +122,14 @@ impl Schema {
         }
     }
 
-    fn unknown(&self, key: &str, error: &ValidationError<'_>, piece: &Piece<'_>, place: &Place<'_>, report: &Report<'_>) -> Problem {
+    fn unknown(
+        &self,
+        key: &str,
+        error: &ValidationError<'_>,
+        piece: &Piece<'_>,
+        place: &Place<'_>,
+        report: &Report<'_>,
+    ) -> Problem {
         let (span, given) = place.key(key, piece);
         let schema = self.parent(error);
         let properties = schema.and_then(|schema| schema.get("properties")).and_then(Value::as_object);
@@ -161,7 +168,8 @@ impl Schema {
         let wanted = self.parent(error).and_then(|schema| self.describe(schema));
         let bound = |bound: String| {
             // Only a range says more than the bound that was passed.
-            let help = wanted.as_ref().filter(|wanted| wanted.contains(' ') && wanted.ends_with(|end: char| end.is_ascii_digit()));
+            let help =
+                wanted.as_ref().filter(|wanted| wanted.contains(' ') && wanted.ends_with(|end: char| end.is_ascii_digit()));
             (format!("{noun} is {value}, but {bound}"), help.map(|wanted| format!("use {wanted}")))
         };
         let size = |least: bool, limit: u64| {

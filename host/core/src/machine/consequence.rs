@@ -94,7 +94,10 @@ fn step_failure(step: &Step, plan: &Plan) -> Failure {
 /// Why a step failed whose tasks did not.
 fn left_undone(step: &Step) -> Failure {
     let (cancelled, total) = (step.tasks.cancelled, step.tasks.total());
-    Failure::new(Cause::Cancelled, format!("{cancelled} of {total} tasks were cancelled when the step was stopped, and are not done"))
+    Failure::new(
+        Cause::Cancelled,
+        format!("{cancelled} of {total} tasks were cancelled when the step was stopped, and are not done"),
+    )
 }
 
 /// How a run whose steps have all ended ends.
@@ -103,7 +106,10 @@ fn outcome(run: &Run, plan: &Plan) -> RunState {
         Some(StopReason::Cancelled) => return RunState::Cancelled,
         Some(StopReason::TimedOut) => {
             let timeout = plan.timeout.unwrap_or_default();
-            return RunState::Failed(Failure::new(Cause::TimedOut, format!("the run took longer than its timeout of {timeout:?}")));
+            return RunState::Failed(Failure::new(
+                Cause::TimedOut,
+                format!("the run took longer than its timeout of {timeout:?}"),
+            ));
         }
         Some(StopReason::Failed) | None => {}
     }

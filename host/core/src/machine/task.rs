@@ -194,7 +194,8 @@ fn lose_worker(run: &Run, task: &Task, now: Timestamp) -> Result<Vec<Event>, Rej
     let deaths = task.host_deaths + 1;
     let stop = run.stop.or(run.step(task.id.step).stop);
     let to = if deaths >= QUARANTINE_HOST_DEATHS {
-        let message = format!("{deaths} processes died while they ran this task; it is quarantined: find out why before you retry it");
+        let message =
+            format!("{deaths} processes died while they ran this task; it is quarantined: find out why before you retry it");
         TaskState::Failed(Failure::new(Cause::HostLost, message))
     } else {
         cancelled(stop, now)

@@ -9,9 +9,7 @@ use crate::id::{Digest, RunId, StepIndex, TaskId, WorkerId};
 use crate::machine::{
     Rejected, Report, RunCommand, TaskCommand, consequence, create, decide_run, decide_spawn, decide_task, evolve,
 };
-use crate::plan::{
-    ErrorTolerance, FailureAction, Grants, Limits, OnError, Plan, PluginRef, Priority, RetryPolicy, StepPlan,
-};
+use crate::plan::{ErrorTolerance, FailureAction, Grants, Limits, OnError, Plan, PluginRef, Priority, RetryPolicy, StepPlan};
 use crate::run::{Run, RunState, RunStatus, StepState, StepStatus, TaskCounts, Trigger, Usage};
 use crate::task::{AttemptEnd, MAX_HISTORY, Task, TaskState, TaskStatus};
 use crate::time::Timestamp;
@@ -83,10 +81,6 @@ impl World {
         world
     }
 
-    pub(super) fn id(&self, step: u16, index: u32) -> TaskId {
-        TaskId::new(self.run.id, StepIndex(step), index)
-    }
-
     pub(super) fn task(&self, step: u16, index: u32) -> &Task {
         &self.tasks[&(step, index)]
     }
@@ -121,7 +115,10 @@ impl World {
         let before = self.clone();
         self.command(step, index, TaskCommand::Claim { worker })?;
         let (plan, task) = (&before.plan.steps[usize::from(step)], before.task(step, index));
-        assert!(before.run.stop.is_none() && !matches!(before.status_of_run(), RunStatus::Paused), "a run that stands still gave");
+        assert!(
+            before.run.stop.is_none() && !matches!(before.status_of_run(), RunStatus::Paused),
+            "a run that stands still gave"
+        );
         assert_eq!(before.step(step), StepStatus::Running);
         assert!(plan.concurrency.is_none_or(|most| before.counts(step).running < most), "a claim exceeds the concurrency");
         assert!(task.state.due().is_some_and(|due| due <= self.now), "a task was given that is not due");
@@ -301,7 +298,8 @@ impl World {
             assert!(self.run.steps.iter().zip(&self.plan.steps).all(well), "a run succeeded that did not: {:?}", self.run);
         }
         if self.run.state.is_terminal() || self.run.stop.is_some() || self.run.state == RunState::Paused {
-            let claimable = (0..self.plan.steps.len()).any(|at| self.run.is_claimable(super::super::run::step_index(at), &self.plan));
+            let claimable =
+                (0..self.plan.steps.len()).any(|at| self.run.is_claimable(super::super::run::step_index(at), &self.plan));
             assert!(!claimable, "a run that stands still hands out tasks");
         }
         if self.plan.tolerance.failure_action == FailureAction::Stop {

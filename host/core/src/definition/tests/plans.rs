@@ -1,0 +1,144 @@
+//! What valid definitions mean.
+
+use std::time::Duration;
+
+use super::support::{plugins, valid};
+use crate::id::StepIndex;
+use crate::plan::{
+    ErrorTolerance, FailureAction, Grants, Limits, LogOverflow, OnError, Plan, PluginRef, Priority, RetryPolicy, StepPlan,
+};
+
+const FULL: &str = r#"
+id = "nightly"
+name = "Nightly load"
+description = "Everything that a definition can say."
+tags = ["load", "night"]
+schedule = "0 30 3 * * MON-FRI"
+timeout = "1h30m"
+enabled = false
+auto_start = true
+priority = 9
+
+[error_tolerance]
+max_child_failures = 3
+failure_action = "stop"
+
+[step.zeta]
+plugin = "generator"
+worker_count = 5
+failure_rate = 0.1
+
+[step.alpha]
+type = "free"
+description = "The second"
+depends = "zeta"
+on_error = "continue"
+concurrency = 2
+timeout = "500ms"
+retry = { attempts = 3, backoff = "2s", max_backoff = "1m", jitter = 1 }
+allow = { env = ["HOME"], http = ["API.example.com", "*.example.org:8443", "[::1]:80", "127.0.0.1"] }
+
+[step.alpha.limits]
+fuel = 1_000_000
+memory = "1GiB"
+stack = 65536
+log_lines = 0
+log_bytes = "10MB"
+log_line_bytes = "1KiB"
+log_overflow = "fail"
+output_bytes = 0
+spawned_tasks = 7
+host_calls = 99
+
+[step.mid]
+plugin = "free"
+depends = ["alpha", "zeta"]
+"#;
+
+#[test]
+fn a_definition_says_everything_that_a_plan_holds() {
+    let definition = valid(FULL);
+    assert_eq!(definition.id.as_str(), "nightly");
+    assert_eq!(definition.schedule.as_deref(), Some("0 30 3 * * MON-FRI"));
+    assert_eq!((definition.enabled, definition.auto_start), (false, true));
+    let plugin = |at: usize| {
+        let known = &plugins()[at];
+        PluginRef { name: known.name.clone(), digest: known.digest }
+    };
+    let plain = |name: &str, at, depends: &[u16], config: &str| StepPlan {
+        name: name.parse().unwrap(),
+        description: String::new(),
+        plugin: plugin(at),
+        depends: depends.iter().copied().map(StepIndex).collect(),
+        on_error: OnError::Fail,
+        concurrency: None,
+        timeout: Duration::from_secs(3600),
+        retry: RetryPolicy::default(),
+        limits: Limits::default(),
+        allow: Grants::default(),
+        config: config.to_owned(),
+    };
+    let alpha = StepPlan {
+        description: "The second".to_owned(),
+        on_error: OnError::Continue,
+        concurrency: Some(2),
+        timeout: Duration::from_millis(500),
+        retry: RetryPolicy { attempts: 3, backoff: Duration::from_secs(2), max_backoff: Duration::from_secs(60), jitter: 1.0 },
+        limits: Limits {
+            fuel: Some(1_000_000),
+            memory: 1 << 30,
+            stack: 65536,
+            log_lines: 0,
+            log_bytes: 10_000_000,
+            log_line_bytes: 1024,
+            log_overflow: LogOverflow::Fail,
+            output_bytes: 0,
+            spawned_tasks: 7,
+            host_calls: 99,
+        },
+        allow: Grants {
+            env: vec!["HOME".to_owned()],
+            http: ["api.example.com", "*.example.org:8443", "[::1]:80", "127.0.0.1"].map(str::to_owned).to_vec(),
+        },
+        ..plain("alpha", 2, &[0], "{}")
+    };
+    let expected = Plan {
+        definition: definition.id.clone(),
+        name: "Nightly load".to_owned(),
+        tags: vec!["load".to_owned(), "night".to_owned()],
+        priority: Priority(9),
+        timeout: Some(Duration::from_secs(5400)),
+        tolerance: ErrorTolerance { max_child_failures: 3, failure_action: FailureAction::Stop },
+        steps: vec![plain("zeta", 0, &[], "{\"failure_rate\":0.1,\"worker_count\":5}"), alpha, plain("mid", 2, &[1, 0], "{}")],
+    };
+    assert_eq!(*definition.plan, expected);
+}
+
+#[test]
+fn what_is_left_out_has_a_default() {
+    let definition = valid("id = \"job\"\n[step.only]\nplugin = \"free\"");
+    assert_eq!((definition.schedule, definition.enabled, definition.auto_start), (None, true, false));
+    let plan = definition.plan;
+    assert_eq!((plan.name.as_str(), plan.priority, plan.timeout), ("job", Priority(5), None));
+    assert_eq!(plan.tolerance, ErrorTolerance { max_child_failures: 0, failure_action: FailureAction::Continue });
+    assert_eq!(plan.steps[0].retry.attempts, 1);
+}
+
+#[test]
+fn a_long_first_wait_is_not_cut_to_the_default_of_the_longest() {
+    let plan = valid("id = \"job\"\n[step.only]\nplugin = \"free\"\nretry = { attempts = 2, backoff = \"5m\" }").plan;
+    assert_eq!(plan.steps[0].retry.max_backoff, Duration::from_secs(300));
+}
+
+#[test]
+fn tables_may_be_written_in_every_way_of_toml() {
+    let ways = [
+        "id = \"job\"\n[step.a]\nplugin = \"free\"\n[step.a.retry]\nattempts = 2",
+        "id = \"job\"\n[step.a]\nplugin = \"free\"\nretry.attempts = 2",
+        "id = \"job\"\n[step]\na = { plugin = \"free\", retry = { attempts = 2 } }",
+        "id = \"job\"\nstep.a.plugin = \"free\"\nstep.a.retry.attempts = 2",
+        "\u{feff}id = \"job\"\r\n[step.a]\r\nplugin = \"free\"\r\n[step.a.retry]\r\nattempts = 2\r\n",
+    ];
+    let plans = ways.map(|text| valid(text).plan);
+    assert!(plans.iter().all(|plan| *plan == plans[0]), "{plans:?}");
+}
