@@ -13,9 +13,10 @@ use bulkhead_engine::attempt::AttemptHost;
 use bulkhead_engine::executor::{Execution, ExecutionEnd};
 use bulkhead_engine::store::Claimed;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use wasmtime::component::{Instance, TypedFunc};
 use wasmtime::{Engine, Store, UpdateDeadline};
 
-use crate::bindings;
+use crate::bindings::{self, StepContext, Task};
 use crate::components::Loaded;
 use crate::json;
 use crate::limits::{HOST_CALL_BYTES, MAX_HANDLES};
@@ -44,7 +45,7 @@ pub(crate) struct Place {
 
 /// What a guest's call came to.
 enum Called {
-    Returned(wasmtime::Result<Result<String, bindings::Failure>>),
+    Returned(wasmtime::Result<Returned>),
     Killed(Kill),
 }
 
@@ -95,17 +96,32 @@ pub(crate) fn new_store(engine: &Engine, state: State, limits: &Limits) -> Store
     store
 }
 
-/// Instantiates the component and calls `plan` or `run`.
-async fn call(
-    store: &mut Store<State>,
-    loaded: &Loaded,
-    claimed: &Claimed,
-    step: &StepPlan,
-) -> wasmtime::Result<Result<String, bindings::Failure>> {
+/// What a guest returned: its output, or the failure that it reports itself.
+pub(crate) type Returned = Result<String, bindings::Failure>;
+
+async fn call(store: &mut Store<State>, loaded: &Loaded, claimed: &Claimed, step: &StepPlan) -> wasmtime::Result<Returned> {
+    let instance = instantiate(store, loaded).await?;
+    invoke(store, loaded, instance, claimed, step).await
+}
+
+pub(crate) async fn instantiate(store: &mut Store<State>, loaded: &Loaded) -> wasmtime::Result<Instance> {
     let instance = loaded.pre.instantiate_async(&mut *store).await?;
     store.data_mut().instantiated = true;
+    Ok(instance)
+}
+
+/// Calls `plan` or `run`, whichever the task is.
+pub(crate) async fn invoke(
+    store: &mut Store<State>,
+    loaded: &Loaded,
+    instance: Instance,
+    claimed: &Claimed,
+    step: &StepPlan,
+) -> wasmtime::Result<Returned> {
+    type Plan<'a> = TypedFunc<(StepContext<'a>,), (Result<(), bindings::Failure>,)>;
+    type Run<'a> = TypedFunc<(StepContext<'a>, Task<'a>), (Returned,)>;
     let run = claimed.task.run.to_string();
-    let context = bindings::StepContext {
+    let context = StepContext {
         run: &run,
         step: step.name.as_str(),
         attempt: claimed.attempt,
@@ -113,19 +129,16 @@ async fn call(
         parameters: &claimed.parameters,
     };
     if claimed.task.index == PLAN_INDEX {
-        let plan = instance
-            .get_typed_func::<(bindings::StepContext<'_>,), (Result<(), bindings::Failure>,)>(&mut *store, &loaded.plan)?;
+        let plan: Plan<'_> = instance.get_typed_func(&mut *store, &loaded.plan)?;
         let (result,) = plan.call_async(store, (context,)).await?;
-        return Ok(result.map(|()| "null".to_owned()));
+        Ok(result.map(|()| "null".to_owned()))
+    } else {
+        let id = claimed.task.to_string();
+        let task = Task { id: &id, key: &claimed.key, input: &claimed.input };
+        let run: Run<'_> = instance.get_typed_func(&mut *store, &loaded.run)?;
+        let (result,) = run.call_async(store, (context, task)).await?;
+        Ok(result)
     }
-    let id = claimed.task.to_string();
-    let task = bindings::Task { id: &id, key: &claimed.key, input: &claimed.input };
-    let run = instance.get_typed_func::<(bindings::StepContext<'_>, bindings::Task<'_>), (Result<String, bindings::Failure>,)>(
-        &mut *store,
-        &loaded.run,
-    )?;
-    let (result,) = run.call_async(store, (context, task)).await?;
-    Ok(result)
 }
 
 fn conclude(called: Called, store: &Store<State>, step: &StepPlan, cancelled: bool) -> ExecutionEnd {

@@ -38,7 +38,9 @@ pub(crate) async fn prepare(components: &Components, bytes: Bytes) -> Result<Loa
         }
         Some([b'\0', b'a', b's', b'm', ..]) => {}
         _ => {
-            return Err(invalid("it is no WebAssembly: a plugin is a component in the binary format, which starts with `\\0asm`"));
+            return Err(invalid(
+                "it is no WebAssembly: a plugin is a component in the binary format, which starts with `\\0asm`",
+            ));
         }
     }
     let limits = limits();

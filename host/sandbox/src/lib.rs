@@ -28,6 +28,7 @@ mod inspect;
 mod json;
 mod limits;
 mod link;
+mod measure;
 mod outcome;
 mod random;
 mod sandbox;
@@ -37,4 +38,5 @@ mod stdio;
 mod ticker;
 
 pub use config::{SandboxConfig, SandboxInfo};
+pub use measure::Parts;
 pub use sandbox::{Sandbox, SandboxError};

@@ -6,7 +6,7 @@
 
 use bulkhead_core::failure::{Cause, Failure};
 use wasmtime::Engine;
-use wasmtime::component::types::ComponentItem;
+use wasmtime::component::types::{self, ComponentItem};
 use wasmtime::component::{Component, ComponentExportIndex, HasData, HasSelf, InstancePre, Linker, ResourceTable, ResourceType};
 use wasmtime_wasi::WasiView;
 use wasmtime_wasi::cli::{WasiCli, WasiCliView};
@@ -66,43 +66,42 @@ pub(crate) fn instantiate_pre(linker: &Linker<State>, component: &Component) -> 
         );
         Failure::new(Cause::InvalidPlugin, message)
     };
-    let denied = denied_imports(linker.engine(), component);
-    if denied.is_empty() {
+    let component_type = component.component_type();
+    if !component_type.imports(linker.engine()).any(|(name, _)| is_denied(name)) {
         return linker.instantiate_pre(component).map_err(invalid);
     }
     let mut linker = linker.clone();
-    for name in &denied {
-        deny(&mut linker, component, name).map_err(invalid)?;
-    }
+    deny(&mut linker, &component_type).map_err(invalid)?;
     linker.instantiate_pre(component).map_err(invalid)
 }
 
-/// The interfaces of WASI that a component imports and that are not offered.
-fn denied_imports(engine: &Engine, component: &Component) -> Vec<String> {
-    component
-        .component_type()
-        .imports(engine)
-        .map(|(name, _)| name)
-        .filter(|name| name.starts_with("wasi:") && !OFFERED.iter().any(|offered| name.starts_with(offered)))
-        .map(str::to_owned)
-        .collect()
+/// Whether this is an interface of WASI that is not offered.
+fn is_denied(name: &str) -> bool {
+    name.starts_with("wasi:") && !OFFERED.iter().any(|offered| name.starts_with(offered))
 }
 
-/// Defines an interface whose every function ends the attempt.
-fn deny(linker: &mut Linker<State>, component: &Component, name: &str) -> wasmtime::Result<()> {
+/// Defines what a component imports and is not offered: functions that end the attempt.
+fn deny(linker: &mut Linker<State>, component: &types::Component) -> wasmtime::Result<()> {
     let engine = linker.engine().clone();
-    let component_type = component.component_type();
-    let Some(import) = component_type.get_import(&engine, name) else { return Ok(()) };
-    let ComponentItem::ComponentInstance(interface) = import.ty else { return Ok(()) };
-    let mut instance = linker.instance(name)?;
-    for (item, export) in interface.exports(&engine) {
-        match export.ty {
-            ComponentItem::ComponentFunc(_) => {
-                let function = format!("{name}#{item}");
-                instance.func_new(item, move |_, _, _, _| Err(Stop::Denied { function: function.clone() }.into()))?;
+    // An interface lists the resources of others that it uses, too. Those come from where they are defined.
+    let mut defined: Vec<ResourceType> = Vec::new();
+    for (name, import) in component.imports(&engine) {
+        let ComponentItem::ComponentInstance(interface) = import.ty else { continue };
+        for (item, export) in interface.exports(&engine) {
+            match export.ty {
+                ComponentItem::Resource(resource) if !defined.contains(&resource) => {
+                    defined.push(resource);
+                    if is_denied(name) {
+                        linker.instance(name)?.resource(item, ResourceType::host::<Resources>(), |_, _| Ok(()))?;
+                    }
+                }
+                ComponentItem::ComponentFunc(_) if is_denied(name) => {
+                    let function = format!("{name}#{item}");
+                    let end = move || Stop::Denied { function: function.clone() };
+                    linker.instance(name)?.func_new(item, move |_, _, _, _| Err(end().into()))?;
+                }
+                _ => {}
             }
-            ComponentItem::Resource(_) => instance.resource(item, ResourceType::host::<Resources>(), |_, _| Ok(()))?,
-            _ => {}
         }
     }
     Ok(())

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bulkhead_core::failure::{Cause, Failure};
+use bulkhead_core::id::Digest;
 use bulkhead_core::run::Usage;
 use bulkhead_engine::attempt::AttemptHost;
 use bulkhead_engine::executor::{Execution, ExecutionEnd, Executor, Inspected};
@@ -22,6 +23,7 @@ use crate::config::{SandboxConfig, SandboxInfo};
 use crate::engine::{DESCRIBE_SLOTS, EngineKey, Engines};
 use crate::guests::Guests;
 use crate::inspect;
+use crate::measure::{self, Parts};
 use crate::stack::StackClass;
 use crate::ticker::Ticker;
 
@@ -95,6 +97,17 @@ impl Sandbox {
         Ok(Self { shared: Arc::new(shared), info })
     }
 
+    /// Does an attempt `repeats` times, without its deadline, and says what its parts cost on average. For benchmarks.
+    ///
+    /// # Errors
+    /// Why an attempt failed.
+    pub async fn measure(&self, host: AttemptHost, repeats: u32) -> Result<Parts, String> {
+        let (digest, key) = self.shared.wanted(&host);
+        let loaded = self.shared.components.get(digest, key).await.map_err(|failure| failure.to_string())?;
+        let _underway = self.shared.ticker.begin();
+        self.shared.guests.spawn(measure::parts(loaded, host, repeats)).await.map_err(|error| error.to_string())?
+    }
+
     /// How it came to run guests.
     pub const fn info(&self) -> &SandboxInfo {
         &self.info
@@ -120,14 +133,20 @@ impl Executor for Sandbox {
 }
 
 impl Shared {
-    async fn execute(&self, host: AttemptHost) -> Execution {
+    /// The component that an attempt runs, and the engine that it needs.
+    fn wanted(&self, host: &AttemptHost) -> (Digest, EngineKey) {
         let step = host.step();
         let key = EngineKey {
             metered: step.limits.fuel.is_some(),
             stack: StackClass::holding(step.limits.stack),
             pooled: self.components.engines().pooling(),
         };
-        let (digest, timeout) = (step.plugin.digest, step.timeout);
+        (step.plugin.digest, key)
+    }
+
+    async fn execute(&self, host: AttemptHost) -> Execution {
+        let (digest, key) = self.wanted(&host);
+        let timeout = host.step().timeout;
         let cancel = host.cancelled().clone();
         // Neither compiling nor waiting for a slot is the attempt's own time.
         let ready = async {

@@ -1,7 +1,7 @@
 //! Sizes of native stacks: wasmtime sets them per engine, so there are a few only.
 
 /// The stacks that guests can have, in bytes. `limits.stack` is rounded up to the next; the last is the most.
-const SIZES: [usize; 5] = [256 << 10, 512 << 10, 1 << 20, 2 << 20, 8 << 20];
+const SIZES: [usize; 4] = [128 << 10, 256 << 10, 512 << 10, 1 << 20];
 
 /// What the host's own functions may need of a guest's stack, which they run on.
 const HOST_PART: usize = 3 << 19;
@@ -42,9 +42,9 @@ mod tests {
 
     #[test]
     fn a_limit_is_rounded_up_to_a_size() {
-        assert_eq!(StackClass::holding(0).guest_size(), 256 << 10);
+        assert_eq!(StackClass::holding(0).guest_size(), 128 << 10);
         assert_eq!(StackClass::holding(512 << 10).guest_size(), 512 << 10);
         assert_eq!(StackClass::holding((512 << 10) + 1).guest_size(), 1 << 20);
-        assert_eq!(StackClass::holding(u64::MAX).guest_size(), 8 << 20);
+        assert_eq!(StackClass::holding(u64::MAX).guest_size(), 1 << 20);
     }
 }

@@ -128,8 +128,10 @@ fn gave_up(state: &State, last_words: &str) -> Option<Failure> {
     let panic = panic::message(last_words);
     let denial = state.meter.explain_denial();
     match (panic, denial) {
-        // A panic after a denial may be about something else altogether.
-        (Some(panic), Some(denial)) if panic::is_about_memory(&panic) => {
+        // A panic after a denial of memory may be about something else altogether; one of table space is rare enough.
+        (Some(panic), Some(denial))
+            if panic::is_about_memory(&panic) || matches!(state.meter.denied(), Some(Denial::Table { .. })) =>
+        {
             Some(Failure::new(Cause::OutOfMemory, format!("{panic}; {denial}")))
         }
         (Some(panic), _) => Some(Failure::new(Cause::Panic, panic)),
