@@ -1,11 +1,12 @@
 //! The rules of Bulkhead, without I/O, clock, randomness, async or logging: time and random numbers come in as arguments.
 //!
 //! A definition ([`definition`]) becomes a [`plan::Plan`]; a run of it is a [`run::Run`] with [`run::Step`]s and [`task::Task`]s.
-//! [`machine::decide`] says what a command does to them, as [`event::Event`]s; [`machine::evolve`] applies an event;
-//! [`machine::consequence`] says what follows by itself. Stores call these three inside their transactions and decide nothing.
+//! [`machine::decide_run()`] and [`machine::decide_task()`] say what a command does to them, as [`event::Event`]s;
+//! [`machine::evolve()`] applies an event; [`machine::consequence()`] says what follows by itself. Stores call these inside
+//! their transactions and decide nothing.
 //!
 //! # Invariants
-//! - A counter changes in [`machine::evolve`] only, with the state that it counts.
+//! - A counter changes in [`machine::evolve()`] only, with the state that it counts.
 //! - A terminal failure carries a [`failure::Cause`]; there is no unknown one.
 //! - An attempt's number fences every write of whoever holds the task.
 

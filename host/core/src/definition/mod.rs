@@ -6,8 +6,8 @@
 //! - Every span lies within the text, on boundaries of characters.
 //! - Nothing is fetched: a plugin's schema may refer to itself only.
 //!
-//! The parts: [`document`] reads the top level, [`step`] one step, [`graph`] what steps depend on, [`config`] what is left for the
-//! plugin; all read tables with a [`reader::Reader`] and report to a [`diagnostic::Report`].
+//! The parts: `document` reads the top level, `step` one step, `graph` what steps depend on, `config` what is left for the
+//! plugin; all read tables with a `reader::Reader` and report to a `diagnostic::Report`.
 
 mod config;
 mod diagnostic;

@@ -1,6 +1,6 @@
 //! The state machine: what commands do to runs, steps and tasks, and what follows by itself.
 //!
-//! A transaction calls [`decide_run`] or [`decide_task`], applies every event with [`evolve`], then asks [`consequence`] and
+//! A transaction calls [`decide_run`] or [`decide_task`], applies every event with [`evolve()`], then asks [`consequence()`] and
 //! applies what it says until it says nothing. Each of them is a function of its arguments alone.
 
 mod consequence;
@@ -58,7 +58,7 @@ pub enum Rejected {
     },
 }
 
-/// Whether a run may go from one state to another. [`evolve`] refuses anything else.
+/// Whether a run may go from one state to another. [`evolve()`] refuses anything else.
 pub const fn run_may_become(from: RunStatus, to: RunStatus) -> bool {
     use RunStatus::{Cancelled, Failed, Paused, Queued, Running, Succeeded};
     match from {
@@ -71,7 +71,7 @@ pub const fn run_may_become(from: RunStatus, to: RunStatus) -> bool {
     }
 }
 
-/// Whether a step may go from one state to another. [`evolve`] refuses anything else.
+/// Whether a step may go from one state to another. [`evolve()`] refuses anything else.
 pub const fn step_may_become(from: StepStatus, to: StepStatus) -> bool {
     use StepStatus::{Blocked, Cancelled, Failed, Running, Skipped, Succeeded};
     match from {
@@ -84,7 +84,7 @@ pub const fn step_may_become(from: StepStatus, to: StepStatus) -> bool {
     }
 }
 
-/// Whether a task may go from one state to another. [`evolve`] refuses anything else.
+/// Whether a task may go from one state to another. [`evolve()`] refuses anything else.
 pub const fn task_may_become(from: TaskStatus, to: TaskStatus) -> bool {
     use TaskStatus::{Cancelled, Failed, Queued, Retrying, Running, Succeeded};
     match from {

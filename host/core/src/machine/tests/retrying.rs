@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::world::{World, failed, plan, single};
-use crate::machine::{Rejected, RunCommand};
+use crate::event::Event;
+use crate::id::StepIndex;
+use crate::machine::{Rejected, RunCommand, TaskCommand};
 use crate::plan::{ErrorTolerance, FailureAction, Plan};
 use crate::run::{RunState, RunStatus, StepStatus};
 use crate::task::{AttemptEnd, QUARANTINE_HOST_DEATHS, TaskStatus};
@@ -139,15 +141,16 @@ fn tasks_that_were_cancelled_because_their_step_was_stopped_are_retried_with_it(
 }
 
 #[test]
-fn a_step_does_not_succeed_while_cancelled_tasks_are_undone() {
+fn a_step_does_not_succeed_with_cancelled_tasks_undone() {
     let mut world = stopped();
     world.ask(RunCommand::RetryFailed).unwrap();
-    // A sweep that goes no further than the dead letter.
-    world.sweep(1);
+    // A sweep that looks at dead letters only.
+    world.command(0, 1, TaskCommand::Retry).unwrap();
+    world.apply(None, vec![Event::StepRetrying { step: StepIndex(0), next: None }]);
     world.through(0, 1, DONE);
-    assert_eq!(world.status_of_run(), RunStatus::Running);
-    world.sweep(10);
-    assert_eq!(world.counts(0).cancelled, 0);
+    let failure = world.run.steps[0].state.failure().unwrap();
+    assert_eq!(failure.to_string(), "cancelled: 2 of 4 tasks were cancelled when the step was stopped, and are not done");
+    assert_eq!(world.status_of_run(), RunStatus::Failed);
 }
 
 #[test]

@@ -202,7 +202,7 @@ impl World {
     }
 
     /// Applies events and what follows from them.
-    fn apply(&mut self, task: Option<(u16, u32)>, events: Vec<Event>) {
+    pub(super) fn apply(&mut self, task: Option<(u16, u32)>, events: Vec<Event>) {
         for event in events {
             self.apply_one(task, event);
         }
