@@ -43,10 +43,13 @@ impl LogStream {
             }
             let chunk = self.chunks.next().await?.ok()?;
             self.rest.extend_from_slice(&chunk);
-            while let Some(end) = self.rest.iter().position(|&byte| byte == b'\n') {
-                let line: Vec<_> = self.rest.drain(..=end).collect();
-                self.take(std::str::from_utf8(&line[..end]).expect("a stream is UTF-8"));
-            }
+            let Some(end) = self.rest.iter().rposition(|&byte| byte == b'\n') else {
+                continue;
+            };
+            let rest = self.rest.split_off(end + 1);
+            let whole = std::mem::replace(&mut self.rest, rest);
+            let whole = std::str::from_utf8(&whole).expect("a stream is UTF-8");
+            whole.lines().for_each(|line| self.take(line));
         }
     }
 
