@@ -403,7 +403,7 @@ impl RunModel {
         }
         let tolerated = self.plan.tolerance.max_child_failures;
         for step in &run.steps {
-            let exceeded = step.plan_failed || step.tasks.failed > tolerated;
+            let exceeded = step.plan_failed || step.tasks.failed > tolerated || step.tasks.cancelled > 0;
             match step.state {
                 StepState::Succeeded => hold!(!exceeded, "a step succeeded with too many failures: {step:?}"),
                 StepState::Failed(_) => hold!(exceeded, "a step failed for no reason: {step:?}"),
@@ -443,7 +443,7 @@ impl TaskModel {
             let quarantined = failure.cause == bulkhead_core::failure::Cause::HostLost;
             hold!(!quarantined || self.deaths >= 3, "quarantined after {} deaths", self.deaths);
         }
-        if from == TaskStatus::Failed {
+        if from.is_terminal() {
             self.deaths = 0;
         }
         if let Some(due) = to.due() {
