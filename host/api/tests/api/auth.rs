@@ -37,6 +37,8 @@ async fn server_with_tokens() -> (Server, [(Option<Role>, String); 5]) {
 #[tokio::test]
 async fn every_route_refuses_who_may_not_and_lets_in_who_may() {
     let (server, callers) = server_with_tokens().await;
+    // Streams end at once.
+    server.state.close();
     let mut routes = operations();
     // HEAD asks what GET asks.
     routes.extend(operations().into_iter().filter(|(method, _)| method == "GET").map(|(_, path)| ("HEAD".to_owned(), path)));
@@ -61,7 +63,8 @@ async fn every_route_refuses_who_may_not_and_lets_in_who_may() {
                     reply.expect_problem(status, slug);
                 }
                 None => {
-                    assert!(!matches!(reply.status.as_u16(), 401 | 403 | 404 | 405) || reply.text().contains("no such"), "{what}")
+                    let nothing = reply.status == 404 && (method == "HEAD" || reply.text().contains("no such"));
+                    assert!(nothing || !matches!(reply.status.as_u16(), 401 | 403 | 404 | 405), "{what}");
                 }
             }
         }

@@ -21,14 +21,14 @@ async fn the_description_is_served_and_every_route_of_it_is_there() {
     let server = Server::start().await;
     let served = server.get("/api/v1/openapi.json").await.expect(200).json();
     assert_eq!(served, serde_json::to_value(bulkhead_api::openapi()).unwrap());
+    // Streams end at once.
+    server.state.close();
     assert!(operations().len() >= 33, "{}", operations().len());
     for (method, path) in operations() {
         let concrete = path.replace("{id}", "x").replace("{name}", "x");
         let reply = server.send(Request::builder().method(method.as_str()).uri(&concrete).body(Body::empty()).unwrap()).await;
-        assert!(
-            !["/problems/unknown-route", "/problems/method-not-allowed"].iter().any(|slug| reply.text().contains(slug)),
-            "{method} {path}"
-        );
+        let refused = reply.status == 405 || (reply.status == 404 && reply.json()["type"] == "/problems/unknown-route");
+        assert!(!refused, "{method} {path}");
         let operation = &served["paths"][&path][method.to_lowercase()];
         assert!(!operation["summary"].as_str().unwrap().is_empty(), "{method} {path} says nothing");
         assert!(operation["responses"]["default"]["content"]["application/problem+json"].is_object());

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bulkhead_api::ApiConfig;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::support::{Event, Server, Subscriber};
 
@@ -119,12 +119,13 @@ async fn events_tell_every_change_and_resume_by_number() {
     let run = server.run("x", "workers = 2").await;
     server.end(&run).await;
 
-    let mut changes = Vec::new();
-    let mut statistics = None;
-    while statistics.as_ref().is_none_or(|seen: &Value| seen["runs"]["succeeded"] != 1) {
+    let mut changes: Vec<Event> = Vec::new();
+    let mut counted = false;
+    let ended = |event: &Event| event.json()["type"] == "run" && event.json()["to"] == "succeeded";
+    while !(counted && changes.last().is_some_and(ended)) {
         let event = all.next().await.unwrap();
         match event.kind.as_str() {
-            "statistics" => statistics = Some(event.json()),
+            "statistics" => counted = event.json()["runs"]["succeeded"] == 1,
             _ => changes.push(event),
         }
     }
