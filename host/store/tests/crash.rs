@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bulkhead_core::id::{Digest, RunId, WorkerId};
+use bulkhead_core::machine::RunCommand;
 use bulkhead_core::name::Name;
 use bulkhead_core::plan::{ErrorTolerance, Grants, Limits, OnError, Plan, PluginRef, Priority, RetryPolicy, StepPlan};
 use bulkhead_core::run::Trigger;
@@ -171,6 +172,8 @@ async fn what_was_acknowledged_survives_a_power_cut_and_nothing_is_half_there() 
             }
         }
         acknowledged.push(run);
+        // The next claim is to find the next run's plan.
+        store.command_run(run, RunCommand::Pause).await.unwrap();
     }
 }
 

@@ -98,6 +98,7 @@ impl Txn<'_> {
         for key in &due {
             let mut fields = Fields::of(key.bytes(), 1);
             let run = fields.time().and_then(|_| fields.run())?;
+            self.load_run(run).map_err(|fault| Fault::Corrupt(format!("a timer of {run}: {fault:?}")))?;
             self.remove(key)?;
             self.command_run(run, RunCommand::TimeOut)?;
         }

@@ -12,8 +12,9 @@ use crate::record::run_status_code;
 /// Rows of a removed run that one transaction removes.
 pub(super) const ROWS_PER_TRANSACTION: usize = 2_000;
 
-/// The trees whose keys begin with the run.
-const TREES: [Tree; 5] = [Tree::Tasks, Tree::Outputs, Tree::Checkpoints, Tree::Dedup, Tree::Logs];
+/// The trees whose keys begin with the run, and what a row costs of the budget: a log chunk is as large as many tasks.
+const TREES: [(Tree, usize); 5] =
+    [(Tree::Tasks, 1), (Tree::Outputs, 1), (Tree::Checkpoints, 16), (Tree::Dedup, 1), (Tree::Logs, 16)];
 
 impl Txn<'_> {
     /// Removes a run that has ended: no read finds it from now on.
@@ -57,13 +58,13 @@ impl Txn<'_> {
 
     /// Removes rows of an unlisted run while `budget` lasts, and leaves a note if it does not.
     pub(super) fn remove_rows(&mut self, id: RunId, budget: &mut usize) -> Tx<()> {
-        let prefixes = TREES.map(|tree| keys::of_run(tree, id)).into_iter().chain([keys::inputs_of(id)]);
-        for prefix in prefixes {
-            let rows = kv::keys_of(self.kv, &prefix.prefix(), *budget)?;
+        let inputs = (keys::inputs_of(id), 1);
+        for (prefix, cost) in TREES.map(|(tree, cost)| (keys::of_run(tree, id), cost)).into_iter().chain([inputs]) {
+            let rows = kv::keys_of(self.kv, &prefix.prefix(), budget.div_ceil(cost))?;
             for key in &rows {
                 self.remove(key)?;
             }
-            *budget -= rows.len();
+            *budget = budget.saturating_sub(rows.len() * cost);
             if *budget == 0 {
                 self.state.batch.effects.housekeeping = true;
                 return self.put(&keys::removal(id), &[]);
