@@ -21,6 +21,8 @@ const END_LIMIT: Duration = Duration::from_secs(60);
 pub struct ServerOptions {
     /// Keep the data here; a directory of the test's own where absent.
     pub data_dir: Option<PathBuf>,
+    /// Listen here; on a free port of this machine where absent.
+    pub listen: Option<SocketAddr>,
     /// Load no plugins.
     pub no_plugins: bool,
     /// More arguments of `serve`.
@@ -72,7 +74,8 @@ impl Server {
         let own_data_dir = options.data_dir.is_none().then(|| tempfile::tempdir().expect("a temporary directory can be made"));
         let data_dir =
             options.data_dir.or_else(|| own_data_dir.as_ref().map(|dir| dir.path().join("data"))).expect("one of both");
-        let mut command = bulkhead(&["serve", "--json", "--listen", "127.0.0.1:0"]);
+        let listen = options.listen.map_or_else(|| "127.0.0.1:0".to_owned(), |address| address.to_string());
+        let mut command = bulkhead(&["serve", "--json", "--listen", &listen]);
         command.arg("--data-dir").arg(&data_dir).args(&options.args);
         if !options.no_plugins {
             command.arg("--plugins").arg(plugins());

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bulkhead_e2e::{Api, Server};
+use bulkhead_e2e::{Api, Server, ServerOptions};
 use serde_json::Value;
 
 const WORKERS: usize = 301;
@@ -86,4 +86,33 @@ async fn a_stream_goes_on_where_it_broke_off() {
         }
     }
     assert_eq!(lines, (1..=1_000).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_followed_log_survives_a_killed_server() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let options = ServerOptions::default().data_dir(&dir.path().join("data"));
+    let mut server = Server::start_with(options.clone());
+    server.wait_until_loaded();
+    let api = server.api();
+    let text = "id = \"steady\"\nname = \"Steady\"\n[step.all]\nplugin = \"generator\"\nworker_count = 3\nlog_count = 150\nlog_delay_ms = 20\n";
+    api.put_definition("steady", text).await.ok();
+    let run = api.trigger("steady").await;
+    let url = server.url();
+    let follow = {
+        let run = run.clone();
+        tokio::task::spawn_blocking(move || bulkhead_e2e::call(&["logs", &run, "--follow", "--json", "--server", &url]))
+    };
+    api.wait_for(&run, "at work", |run| run["lines"]["total"].as_u64() > Some(60)).await;
+    let address = server.address();
+    server.kill();
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    let _server = Server::start_with(ServerOptions { listen: Some(address), ..options });
+
+    let output = follow.await.expect("the follower ends");
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let printed: Vec<_> = bulkhead_e2e::json_lines(&output.stdout).iter().map(numbered).collect();
+    let stored: Vec<_> = api.lines(&run).await.iter().map(numbered).collect();
+    assert!(stored.len() > 450, "interrupted attempts were made again: {}", stored.len());
+    assert!(printed == stored, "{} lines printed, {} stored", printed.len(), stored.len());
 }
