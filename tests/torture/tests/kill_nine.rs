@@ -97,6 +97,13 @@ fn check_results(found: &Audit) {
         let said = found.lines.iter().filter(last).filter(|line| line["source"] == "plugin").count();
         assert_eq!(said, 8, "{task:#}");
     }
+    // Nor did any attempt of another step say more than it has to say.
+    let mut said = std::collections::HashMap::<_, u64>::new();
+    for line in found.lines.iter().filter(|line| line["step"] == "quick" && line["source"] == "plugin") {
+        let count = said.entry((number_of(line, "task"), number_of(line, "attempt"))).or_default();
+        *count += 1;
+        assert!(*count <= 4, "a line is repeated: {line:#}");
+    }
 }
 
 #[tokio::test]
