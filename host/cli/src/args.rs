@@ -62,7 +62,7 @@ pub(crate) enum LogFormat {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Serve the API and the console, and run what is triggered
+    /// Serve the API, and run what is triggered
     Serve(ServeArgs),
     /// Run one definition here and now, without a server
     Run(RunArgs),
@@ -141,6 +141,9 @@ pub(crate) struct ServeArgs {
     /// Keep so many ended runs. [default: all]
     #[arg(long, value_name = "N")]
     pub(crate) retention_count: Option<u64>,
+    /// Requests a second that one client may make for as long as it likes, twice as many at once; 0 for no limit.
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    pub(crate) rate_limit: u32,
     /// Hold the admin's token in this file; a new one is made where the file is missing.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) admin_token_file: Option<PathBuf>,

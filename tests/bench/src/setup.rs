@@ -1,5 +1,6 @@
 //! A store and a sandbox in this process, and what runs on them.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use bulkhead_engine::store::{Retention, Store};
 use crate::Options;
 
 /// Attempts at once in this process.
-pub(crate) const SLOTS: usize = 256;
+pub(crate) const SLOTS: NonZeroUsize = NonZeroUsize::new(256).expect("some slots");
 
 /// A redb store, a sandbox on it, and the folder that both live in.
 pub(crate) struct Parts {
@@ -27,7 +28,7 @@ pub(crate) struct Parts {
 pub(crate) async fn parts(options: &Options) -> Parts {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let store: Arc<dyn Store> = Arc::new(bulkhead_store::RedbStore::open(folder.path(), Default::default()).expect("a store"));
-    let config = bulkhead_sandbox::SandboxConfig { slots: SLOTS, ..bulkhead_sandbox::SandboxConfig::new(folder.path()) };
+    let config = bulkhead_sandbox::SandboxConfig::new(SLOTS);
     let executor: Arc<dyn Executor> = Arc::new(bulkhead_sandbox::Sandbox::new(config, store.clone()).expect("a sandbox"));
     let jobs = Jobs::new(store.clone(), executor.clone());
     let file = options.plugins.join("noop.wasm");
@@ -45,7 +46,7 @@ pub(crate) fn worker_id() -> WorkerId {
 pub(crate) fn engine_config(exclusive: bool) -> EngineConfig {
     EngineConfig {
         worker: worker_id(),
-        slots: SLOTS,
+        slots: SLOTS.get(),
         memory: 4 << 30,
         lease: Duration::from_secs(30),
         exclusive,

@@ -1,4 +1,4 @@
-//! `bulkhead serve`: the API, the console and a worker in one process.
+//! `bulkhead serve`: the API and a worker in one process.
 //!
 //! It listens before it loads plugins and definitions, so a restart is short however many there are. What it is given in
 //! directories goes through the same checks as what is uploaded.
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bulkhead_api::auth::{new_token, secret_digest};
-use bulkhead_api::{ApiConfig, ApiState, check_bind};
+use bulkhead_api::{ApiConfig, ApiState, RateLimit, check_bind};
 use bulkhead_core::name::Name;
 use bulkhead_engine::engine::Engine;
 use bulkhead_engine::store::{Retention, Role, Store, StoreError, TokenRecord};
@@ -53,7 +53,8 @@ pub(crate) async fn serve(args: ServeArgs, output: &Output) -> CliResult<u8> {
         let engine = engine.clone();
         Arc::new(move || engine.load())
     };
-    let config = ApiConfig { require_token, version: env!("CARGO_PKG_VERSION").to_owned(), ..ApiConfig::default() };
+    let rate = RateLimit { per_second: args.rate_limit, burst: args.rate_limit.saturating_mul(2) };
+    let config = ApiConfig { require_token, rate, version: env!("CARGO_PKG_VERSION").to_owned(), ..ApiConfig::default() };
     let state = ApiState::new(embedded.store.clone(), embedded.jobs.clone(), load, config);
     let mut http = tokio::spawn(bulkhead_api::serve(listener, state.clone()));
     announce(output, &json!({ "listening": format!("http://{address}") }), &format!("listening on http://{address}"))?;
