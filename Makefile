@@ -30,7 +30,7 @@ demo: plugins release ## Runs the test job generator, its slow step shortened; F
 test: lint plugins plugins-test host-test doc ## Formats, lints, every test, documentation: all that CI checks
 
 .PHONY: serve
-serve: plugins release ## Serves the console and the API on 127.0.0.1:7070, with all plugins and job definitions
+serve: plugins release ## Serves the API on 127.0.0.1:7070, with all plugins and job definitions
 	target/release/bulkhead serve --plugins target/plugins --definitions job-definitions
 
 ##@ Host
@@ -66,8 +66,9 @@ host-lint: tools
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 
 .PHONY: doc
+# With private items, so that links to them hold: this documentation is for who works on the host.
 doc: tools ## Builds the host's documentation, warnings denied
-	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items
+	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" cargo doc --locked --workspace --no-deps --document-private-items
 
 .PHONY: bench
 bench: plugins release ## Measures throughput and latency, each figure beside the raw cost of its parts
