@@ -69,7 +69,7 @@ pub(crate) fn read(kv: &dyn KvRead, after: u64, limit: usize) -> Tx<Vec<EventRec
         start = keys::event_chunk(Fields::of(key, 0).seq()?);
         Ok(ControlFlow::Break(()))
     })?;
-    kv.scan(&start.from_within(&all), Direction::Forward, &mut |key, value| {
+    kv.scan(&start.onward_within(&all), Direction::Forward, &mut |key, value| {
         let events = decode(Fields::of(key, 0).seq()?, value)?;
         found.extend(events.into_iter().filter(|event| event.seq > after).take(limit - found.len()));
         Ok(if found.len() < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })

@@ -119,7 +119,7 @@ impl Key {
     }
 
     /// The keys from this one on, up to the end of `prefix`.
-    pub(crate) fn from_within(&self, prefix: &Self) -> KeyRange {
+    pub(crate) fn onward_within(&self, prefix: &Self) -> KeyRange {
         KeyRange { tree: self.tree, start: self.bytes().to_vec(), end: successor(prefix.bytes()) }
     }
 

@@ -42,7 +42,7 @@ pub(crate) fn read(kv: &dyn KvRead, run: RunId, query: &LogQuery) -> Tx<LogPage>
         Ok(ControlFlow::Break(()))
     })?;
     let (limit, mut bytes, mut looked) = (query.limit.min(MOST_PER_PAGE), 0, 0);
-    kv.scan(&start.from_within(&all), Direction::Forward, &mut |key, value| {
+    kv.scan(&start.onward_within(&all), Direction::Forward, &mut |key, value| {
         let mut full = false;
         let end = logs::read(Fields::of(key, 16).seq()?, value, &wanted, &mut |line| {
             bytes += line.message.len() + line.fields.as_deref().map_or(0, str::len);

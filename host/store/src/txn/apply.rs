@@ -13,7 +13,7 @@ use bulkhead_core::time::Timestamp;
 use super::Txn;
 use super::state::TaskEntry;
 use crate::keys::{self, Fields, UseKind};
-use crate::kv::{Direction, Fault, Tx};
+use crate::kv::{self, Direction, Fault, Tx};
 use crate::record::{run_status_code, task_status_code};
 
 /// The key of a step's first task. It is no deduplication key: a plugin may spawn a task with the same one.
@@ -185,6 +185,8 @@ impl Txn<'_> {
             }
             TaskState::Running { worker, .. } => self.put(&keys::held_task(*worker, id), &[]),
             // What a task saved on its way is worth nothing once it has arrived.
+            // Most tasks have none, and looking is cheaper than removing nothing.
+            TaskState::Succeeded if !kv::exists(self.kv, &keys::checkpoint(id))? => Ok(()),
             TaskState::Succeeded => self.remove(&keys::checkpoint(id)),
             // It may be tried again.
             TaskState::Failed(_) | TaskState::Cancelled => Ok(()),

@@ -140,7 +140,7 @@ impl Txn<'_> {
             return Ok(through);
         }
         let Some(from) = record.retry_from else { return Ok(true) };
-        let (found, next) = self.to_retry(run, step, from, *tasks)?;
+        let (found, next) = self.next_retries(run, step, from, *tasks)?;
         for &task in &found {
             self.command_task(task, TaskCommand::Retry)?;
         }
@@ -153,11 +153,11 @@ impl Txn<'_> {
 
     /// The next tasks of a step that can be retried, and where to look on. There is no index of them: the state stands before
     /// the record, so a look is cheap, and history stays out of the indexes.
-    fn to_retry(&mut self, run: RunId, step: StepIndex, from: u32, limit: usize) -> Tx<(Vec<TaskId>, Option<u32>)> {
+    fn next_retries(&mut self, run: RunId, step: StepIndex, from: u32, limit: usize) -> Tx<(Vec<TaskId>, Option<u32>)> {
         self.write_tasks()?;
         let retried = [TaskStatus::Failed, TaskStatus::Cancelled].map(task_status_code);
         let (mut found, mut looked, mut next) = (Vec::new(), 0, None);
-        let range = keys::task(TaskId::new(run, step, from)).from_within(&keys::of_step(Tree::Tasks, run, step));
+        let range = keys::task(TaskId::new(run, step, from)).onward_within(&keys::of_step(Tree::Tasks, run, step));
         self.kv.scan(&range, Direction::Forward, &mut |key, value| {
             let task = Fields::of(key, 0).task()?;
             if looked == LOOKS_PER_CALL || found.len() == limit {

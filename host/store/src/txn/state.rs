@@ -142,7 +142,7 @@ impl State {
                 self.agenda.set(run_id, step, Some((run.priority, due)));
             }
             let Some(next) = keys::ready_of(run_id, step).prefix().end else { break };
-            from = Key::from_bytes(all.tree, &next).from_within(&all);
+            from = Key::from_bytes(all.tree, &next).onward_within(&all);
         }
         Ok(())
     }
