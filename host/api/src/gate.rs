@@ -1,4 +1,4 @@
-//! The outermost layer, which every request passes: it knows the client, holds it to its limits, asks [`auth`](crate::auth)
+//! The outermost layer, which every request passes: it knows the client, holds it to its limits, asks [`crate::auth`]
 //! whether it may, survives a handler's panic, counts, and gives every error its final form.
 
 use std::net::SocketAddr;

@@ -1,7 +1,7 @@
 //! The port to durable state: domain transactions, each atomic and durable when it returns.
 //!
 //! Inside its transactions a store calls [`bulkhead_core::machine`]; it decides nothing itself. Every list is paged by a key,
-//! every result is bounded. Lease time is the store's clock ([`Store::now`]).
+//! every result is bounded. Lease time is the store's clock ([`Queue::now`]).
 
 use std::sync::Arc;
 use std::time::Duration;
