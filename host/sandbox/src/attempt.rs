@@ -129,13 +129,13 @@ pub(crate) async fn invoke(
         parameters: &claimed.parameters,
     };
     if claimed.task.index == PLAN_INDEX {
-        let plan: Plan<'_> = instance.get_typed_func(&mut *store, &loaded.plan)?;
+        let plan: Plan<'_> = instance.get_typed_func(&mut *store, loaded.plan)?;
         let (result,) = plan.call_async(store, (context,)).await?;
         Ok(result.map(|()| "null".to_owned()))
     } else {
         let id = claimed.task.to_string();
         let task = Task { id: &id, key: &claimed.key, input: &claimed.input };
-        let run: Run<'_> = instance.get_typed_func(&mut *store, &loaded.run)?;
+        let run: Run<'_> = instance.get_typed_func(&mut *store, loaded.run)?;
         let (result,) = run.call_async(store, (context, task)).await?;
         Ok(result)
     }

@@ -123,7 +123,8 @@ mod tests {
 
     #[test]
     fn each_fault_of_a_description_is_named() {
-        let faults: [(&str, fn(&mut bindings::Description)); 5] = [
+        type Fault = (&'static str, fn(&mut bindings::Description));
+        let faults: [Fault; 5] = [
             ("name", |description| description.name = "The Boiler".into()),
             ("version", |description| description.version = "1.2".into()),
             ("summary", |description| description.summary = "a\nb".into()),

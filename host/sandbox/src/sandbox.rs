@@ -222,3 +222,16 @@ fn broken(error: JoinError) -> Failure {
     let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     Failure::new(Cause::HostFault, format!("the host panicked: {}", text.unwrap_or("without a message")))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_of_the_host_is_the_hosts_fault() {
+        let error = tokio::spawn(async { panic!("the valve {}", "stuck") }).await.unwrap_err();
+        let failure = broken(error);
+        assert_eq!(failure.cause, Cause::HostFault);
+        assert!(failure.message.contains("the valve stuck"), "{failure}");
+    }
+}

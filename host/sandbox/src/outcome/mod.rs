@@ -105,10 +105,10 @@ fn trapped(trap: Trap, error: &Error, state: &State, last_words: &str, fuel_limi
         _ => TrapCode::Other,
     };
     // Only what a guest does when it gives up can be about memory; a division by zero is not.
-    if matches!(code, TrapCode::Unreachable | TrapCode::MemoryOutOfBounds | TrapCode::TableOutOfBounds) {
-        if let Some(failure) = gave_up(state, last_words) {
-            return failure;
-        }
+    if matches!(code, TrapCode::Unreachable | TrapCode::MemoryOutOfBounds | TrapCode::TableOutOfBounds)
+        && let Some(failure) = gave_up(state, last_words)
+    {
+        return failure;
     }
     let place = trace::fault(error).map(|fault| format!(": {fault}")).unwrap_or_default();
     Failure::new(Cause::Trap(code), format!("{trap}{place}{}", quote(last_words)))

@@ -5,27 +5,27 @@ use bytes::Bytes;
 /// A component of the contract whose `run` does what `body` says. `items` are further items of its core module.
 ///
 /// `body` leaves the address of a `result<string, failure>` on the stack; `i32.const 16` is one: `ok("null")`.
-pub fn plugin(items: &str, body: &str) -> Bytes {
+pub(crate) fn plugin(items: &str, body: &str) -> Bytes {
     assemble(&text("(memory (export \"memory\") 1)", items, body, "", ""))
 }
 
 /// Likewise with another memory.
-pub fn plugin_with_memory(memory: &str, items: &str, body: &str) -> Bytes {
+pub(crate) fn plugin_with_memory(memory: &str, items: &str, body: &str) -> Bytes {
     assemble(&text(memory, items, body, "", ""))
 }
 
 /// Likewise with imports: `imports` in the component, `with` the core instances of them.
-pub fn plugin_with_imports(imports: &str, with: &str, items: &str, body: &str) -> Bytes {
+pub(crate) fn plugin_with_imports(imports: &str, with: &str, items: &str, body: &str) -> Bytes {
     assemble(&text("(memory (export \"memory\") 1)", items, body, imports, with))
 }
 
 /// The binary form.
-pub fn assemble(text: &str) -> Bytes {
+pub(crate) fn assemble(text: &str) -> Bytes {
     wat::parse_str(text).unwrap_or_else(|error| panic!("{error}\n{text}")).into()
 }
 
 /// The text form.
-pub fn text(memory: &str, items: &str, body: &str, imports: &str, with: &str) -> String {
+pub(crate) fn text(memory: &str, items: &str, body: &str, imports: &str, with: &str) -> String {
     let context = "(param i32 i32 i32 i32 i32 i32 i32 i32 i32)";
     let task = "(param i32 i32 i32 i32 i32 i32)";
     let lift = r#"(memory $main "memory") (realloc (func $main "realloc"))"#;

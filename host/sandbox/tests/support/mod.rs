@@ -1,7 +1,7 @@
 //! A store, a sandbox and real tasks between them: each attempt here is at a task that was spawned and claimed.
 #![allow(dead_code, reason = "each test file uses its part of it")]
 
-pub mod component;
+pub(crate) mod component;
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -26,10 +26,10 @@ use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
 /// A test that takes this long hangs.
-pub const HANG: Duration = Duration::from_secs(60);
+pub(crate) const HANG: Duration = Duration::from_secs(60);
 
 /// The component of a plugin of this repository.
-pub fn plugin(name: &str) -> Bytes {
+pub(crate) fn plugin(name: &str) -> Bytes {
     let dir = std::env::var_os("BULKHEAD_PLUGINS")
         .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target/plugins"), PathBuf::from);
     let path = dir.join(format!("{name}.wasm"));
@@ -40,20 +40,20 @@ pub fn plugin(name: &str) -> Bytes {
 }
 
 /// A sandbox with a store and a log pipeline.
-pub struct Lab {
-    pub store: Arc<MemoryStore>,
-    pub sandbox: Sandbox,
+pub(crate) struct Lab {
+    pub(crate) store: Arc<MemoryStore>,
+    pub(crate) sandbox: Sandbox,
     pipeline: Arc<LogPipeline>,
     worker: WorkerId,
     ids: AtomicU64,
 }
 
 impl Lab {
-    pub async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::with(config()).await
     }
 
-    pub async fn with(config: SandboxConfig) -> Self {
+    pub(crate) async fn with(config: SandboxConfig) -> Self {
         let store = Arc::new(MemoryStore::new().expect("a store in memory"));
         let sandbox = Sandbox::new(config, Arc::clone(&store) as Arc<dyn Store>).expect("a sandbox");
         let pipeline = Arc::new(LogPipeline::default());
@@ -65,7 +65,7 @@ impl Lab {
     }
 
     /// Uploads a component, as the API does.
-    pub async fn upload(&self, component: Bytes) -> Result<Inspected, Failure> {
+    pub(crate) async fn upload(&self, component: Bytes) -> Result<Inspected, Failure> {
         let inspected = self.sandbox.inspect(component.clone()).await?;
         let record = PluginRecord {
             name: inspected.name.clone(),
@@ -81,7 +81,7 @@ impl Lab {
     }
 
     /// Starts a run of one step and claims the step's `plan`. `keys` is the rest of the step's table, in TOML.
-    pub async fn plan_task(&self, plugin: &Inspected, keys: &str) -> Attempt {
+    pub(crate) async fn plan_task(&self, plugin: &Inspected, keys: &str) -> Attempt {
         let text = format!("id = \"test\"\nname = \"Test\"\n[step.only]\nplugin = \"{}\"\n{keys}\n", plugin.name);
         let known = KnownPlugin { name: plugin.name.clone(), digest: plugin.digest, config_schema: plugin.config_schema.clone() };
         let plan = definition::load(&text, &[known]).unwrap_or_else(|mistakes| panic!("{text}\n{mistakes:#?}")).plan;
@@ -92,7 +92,7 @@ impl Lab {
     }
 
     /// Starts a run and claims tasks of its step, spawned in place of the plugin's `plan`.
-    pub async fn tasks(&self, plugin: &Inspected, keys: &str, specs: Vec<(&str, String)>) -> Vec<Attempt> {
+    pub(crate) async fn tasks(&self, plugin: &Inspected, keys: &str, specs: Vec<(&str, String)>) -> Vec<Attempt> {
         let plan = self.plan_task(plugin, keys).await;
         let count = specs.len();
         let specs = specs.into_iter().map(|(key, input)| TaskSpec { key: key.into(), input: input.into() }).collect();
@@ -104,7 +104,7 @@ impl Lab {
     }
 
     /// Likewise one task.
-    pub async fn task(&self, plugin: &Inspected, keys: &str, input: &str) -> Attempt {
+    pub(crate) async fn task(&self, plugin: &Inspected, keys: &str, input: &str) -> Attempt {
         self.tasks(plugin, keys, vec![("task", input.to_owned())]).await.pop().expect("one task")
     }
 
@@ -136,18 +136,18 @@ impl Lab {
     }
 
     /// Does an attempt, and fails the test if it hangs.
-    pub async fn execute(&self, attempt: &Attempt) -> Execution {
+    pub(crate) async fn execute(&self, attempt: &Attempt) -> Execution {
         let execution = self.sandbox.execute(attempt.host.clone());
         tokio::time::timeout(HANG, execution).await.expect("the attempt ends")
     }
 
     /// Does an attempt that must fail.
-    pub async fn failure(&self, attempt: &Attempt) -> Failure {
+    pub(crate) async fn failure(&self, attempt: &Attempt) -> Failure {
         failed(self.execute(attempt).await)
     }
 
     /// Ends an attempt's log and reads its lines back.
-    pub async fn lines(&self, attempt: &Attempt) -> Vec<LogRecord> {
+    pub(crate) async fn lines(&self, attempt: &Attempt) -> Vec<LogRecord> {
         self.complete(attempt, AttemptEnd::Succeeded).await;
         let task = attempt.claimed.task;
         let query = LogQuery { task: Some(task), limit: 100_000, ..LogQuery::default() };
@@ -156,14 +156,14 @@ impl Lab {
 }
 
 /// An attempt at a claimed task.
-pub struct Attempt {
-    pub claimed: Arc<Claimed>,
-    pub host: AttemptHost,
-    pub cancel: CancellationToken,
+pub(crate) struct Attempt {
+    pub(crate) claimed: Arc<Claimed>,
+    pub(crate) host: AttemptHost,
+    pub(crate) cancel: CancellationToken,
 }
 
 /// A sandbox of so many slots. Compiled code is kept for the next test.
-pub fn sized(slots: usize) -> SandboxConfig {
+pub(crate) fn sized(slots: usize) -> SandboxConfig {
     let slots = NonZeroUsize::new(slots).expect("some slots");
     SandboxConfig {
         cache: Some(concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/test-code").into()),
@@ -172,12 +172,12 @@ pub fn sized(slots: usize) -> SandboxConfig {
 }
 
 /// A small sandbox.
-pub fn config() -> SandboxConfig {
+pub(crate) fn config() -> SandboxConfig {
     sized(8)
 }
 
 /// The failure of an attempt that failed.
-pub fn failed(execution: Execution) -> Failure {
+pub(crate) fn failed(execution: Execution) -> Failure {
     match execution.end {
         ExecutionEnd::Failed(failure) => failure,
         other => panic!("expected a failure: {other:?}"),
@@ -185,7 +185,7 @@ pub fn failed(execution: Execution) -> Failure {
 }
 
 /// The output of an attempt that succeeded.
-pub fn succeeded(execution: &Execution) -> &str {
+pub(crate) fn succeeded(execution: &Execution) -> &str {
     match &execution.end {
         ExecutionEnd::Succeeded(output) => output,
         other => panic!("expected success: {other:?}"),
@@ -193,6 +193,6 @@ pub fn succeeded(execution: &Execution) -> &str {
 }
 
 /// A digest that no component has.
-pub fn no_digest() -> Digest {
+pub(crate) fn no_digest() -> Digest {
     Digest::from_bytes([0; 32])
 }
