@@ -248,8 +248,14 @@ impl AttemptHost {
                     tokio::time::sleep(STORE_RETRY).await;
                 }
                 // The attempt lost its task: what it says is nobody's any more.
-                Err(error) => {
+                Err(error @ (StoreError::Rejected(_) | StoreError::NotFound(_))) => {
                     tracing::debug!(%task, attempt, %error, "log lines of a lost attempt are refused");
+                    self.0.cancel.cancel();
+                    return;
+                }
+                // A bug or damage: an attempt whose log has a hole must not succeed.
+                Err(error) => {
+                    tracing::error!(%task, attempt, %error, "log lines can't be stored");
                     self.0.cancel.cancel();
                     return;
                 }

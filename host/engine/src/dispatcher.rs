@@ -34,8 +34,8 @@ pub(crate) async fn dispatch(shared: Arc<Shared>) {
         }
         let request = ClaimRequest {
             worker: shared.config.worker,
-            slots: shared.config.slots - shared.running.load(Ordering::Acquire),
-            memory: shared.config.memory - shared.reserved.load(Ordering::Acquire),
+            slots: shared.config.slots.saturating_sub(shared.running.load(Ordering::Acquire)),
+            memory: shared.config.memory.saturating_sub(shared.reserved.load(Ordering::Acquire)),
         };
         let mut claims = Claims::default();
         if request.slots > 0 {
@@ -136,7 +136,7 @@ async fn record(shared: &Shared, host: &AttemptHost, execution: Execution, rando
     };
     let claimed = host.claimed();
     let (task, attempt) = (claimed.task, claimed.attempt);
-    let completion = Completion {
+    let mut completion = Completion {
         task,
         attempt,
         report: Report { end, usage: execution.usage, suppressed: rest.suppressed },
@@ -145,6 +145,7 @@ async fn record(shared: &Shared, host: &AttemptHost, execution: Execution, rando
         lines: rest.lines,
         random,
     };
+    let mut is_bare = false;
     loop {
         match shared.store.complete(completion.clone()).await {
             Ok(_) => return,
@@ -153,8 +154,20 @@ async fn record(shared: &Shared, host: &AttemptHost, execution: Execution, rando
                 tokio::time::sleep(STORE_RETRY).await;
             }
             // Another attempt holds the task, or this end was recorded although the store could not say so.
-            Err(error) => {
+            Err(error @ (StoreError::Rejected(_) | StoreError::NotFound(_))) => {
                 tracing::debug!(%task, attempt, %error, "the end of a lost attempt is refused");
+                return;
+            }
+            // A bug or damage: the task must not stay with this worker for ever, so it ends without what could not be stored.
+            Err(error) if !is_bare => {
+                tracing::error!(%task, attempt, %error, "the end of an attempt can't be recorded as it was");
+                let message = format!("the end of the attempt can't be recorded: {error}");
+                completion.report.end = AttemptEnd::Failed(Failure::new(Cause::HostFault, message));
+                (completion.output, completion.first_line, completion.lines) = (None, 0, Vec::new());
+                is_bare = true;
+            }
+            Err(error) => {
+                tracing::error!(%task, attempt, %error, "the end of an attempt can't be recorded at all");
                 return;
             }
         }

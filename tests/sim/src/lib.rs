@@ -5,7 +5,7 @@
 //! and frozen processes, lost acknowledgements, lost signals, a store that is away, clocks that jump. The same seed makes the
 //! same world, to the last line of its trace.
 //!
-//! After every call an [oracle](oracle) compares the store with a model of its own. Named invariants:
+//! After every call an [oracle] compares the store with a model of its own. Named invariants:
 //! - *one result*: each task ends with one recorded result, and each attempt's end is recorded once, as its executor said;
 //! - *fence*: a write of an attempt is accepted exactly while it holds its task, and no line of a fenced attempt shows;
 //! - *counters*: every counter equals a count of the model after every call, and [`recount`] finds no difference at the end;
@@ -61,6 +61,8 @@ pub enum Mutant {
     ForgottenCompletion,
     /// A claimed task never arrives.
     LostClaim,
+    /// What an unanswered claim took is not given back.
+    SkippedReconciliation,
     /// More is claimed than there are slots and memory for.
     TooManySlots,
     /// Attempts are never told to end.
@@ -73,13 +75,14 @@ pub enum Mutant {
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::DroppedAppend,
         Self::RepeatedAppend,
         Self::LostLastLine,
         Self::IgnoredFence,
         Self::ForgottenCompletion,
         Self::LostClaim,
+        Self::SkippedReconciliation,
         Self::TooManySlots,
         Self::UnheardRevocation,
         Self::NoHousekeeping,

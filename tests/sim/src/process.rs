@@ -217,6 +217,9 @@ impl Queue for ProcessStore {
 
     fn reconcile(&self, worker: WorkerId, holding: Vec<(TaskId, u32)>) -> StoreFuture<'_, ()> {
         self.call("reconcile", true, None, move |me| {
+            if me.mutant(Mutant::SkippedReconciliation) {
+                return Ok(());
+            }
             me.world.met("reconciled claims");
             ready(me.inner.reconcile(worker, holding))
         })
@@ -232,7 +235,7 @@ impl Queue for ProcessStore {
         }
         let fence = Some((completion.task, completion.attempt));
         self.call("complete", true, fence, move |me| {
-            if me.mutant(Mutant::ForgottenCompletion) && completion.random % 16 == 0 {
+            if me.mutant(Mutant::ForgottenCompletion) && completion.random.is_multiple_of(16) {
                 return Ok(TaskStatus::Succeeded);
             }
             if me.mutant(Mutant::LostLastLine) {
