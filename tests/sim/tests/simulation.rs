@@ -6,7 +6,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use bulkhead_sim::{Mutant, simulate};
 
 /// Seeds whose worlds once broke an invariant, each with what it was.
-const REGRESSIONS: &[(u64, &str)] = &[];
+const REGRESSIONS: &[(u64, &str)] =
+    &[(1_795_322_192_973_012, "a retry queued failed tasks again and left those undone that were cancelled with their step")];
 
 /// How many worlds a deliberate bug may survive: it strikes only where the world gives it an occasion.
 const MUTANT_SEEDS: u64 = 200;
