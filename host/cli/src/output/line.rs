@@ -1,9 +1,12 @@
 //! How a log line looks.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use bulkhead_api::model::{Level, LogLine, Source};
 use jiff::tz::TimeZone;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 use super::{Paint, Style, format};
 use crate::args::LineFormat;
@@ -57,20 +60,46 @@ impl LineRenderer {
     }
 }
 
-/// ` key=value` for each field of a JSON object; the text itself where it is none.
+/// ` key=value` for each field of a JSON object, in its order; the text itself where it is none.
 fn flat(fields: &str) -> String {
-    let Ok(object) = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(fields) else {
+    let Ok(Fields(pairs)) = serde_json::from_str(fields) else {
         return format!(" {}", visible(fields));
     };
-    object.iter().fold(String::new(), |mut out, (key, value)| {
+    pairs.iter().fold(String::new(), |mut out, (key, value)| {
         let _ = match value {
-            serde_json::Value::String(text) if !text.is_empty() && !text.contains(char::is_whitespace) => {
+            Value::String(text) if !text.is_empty() && !text.contains(char::is_whitespace) => {
                 write!(out, " {}={}", visible(key), visible(text))
             }
             value => write!(out, " {}={value}", visible(key)),
         };
         out
     })
+}
+
+/// A JSON object's members as they were written: a map would sort them.
+struct Fields(Vec<(String, Value)>);
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+
+        impl<'de> Visitor<'de> for Members {
+            type Value = Fields;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Fields(members))
+            }
+        }
+        deserializer.deserialize_map(Members)
+    }
 }
 
 /// The text with its control characters escaped, except tabs.
