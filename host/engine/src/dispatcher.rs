@@ -36,6 +36,7 @@ pub(crate) async fn dispatch(shared: Arc<Shared>) {
             worker: shared.config.worker,
             slots: shared.config.slots.saturating_sub(shared.running.load(Ordering::Acquire)),
             memory: shared.config.memory.saturating_sub(shared.reserved.load(Ordering::Acquire)),
+            budget: shared.config.memory,
         };
         let mut claims = Claims::default();
         if request.slots > 0 {

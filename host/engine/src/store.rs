@@ -255,8 +255,11 @@ pub struct ClaimRequest {
     pub worker: WorkerId,
     /// How many tasks at most.
     pub slots: usize,
-    /// How many bytes their memory limits may add up to.
+    /// How many bytes their memory limits may add up to now.
     pub memory: u64,
+    /// How many bytes they may add up to when the worker is idle. A task with a higher limit is passed over: waiting for memory
+    /// would hold up everything behind it for ever.
+    pub budget: u64,
 }
 
 /// What a worker got.

@@ -30,7 +30,7 @@ impl Guest {
         let run = bench.start(plan(limits)).await;
         let worker = config(1).worker;
         bench.store.register_worker(worker, Duration::from_secs(60), false).await.unwrap();
-        let claims = bench.store.claim(ClaimRequest { worker, slots: 1, memory: u64::MAX }).await.unwrap();
+        let claims = bench.store.claim(ClaimRequest { worker, slots: 1, memory: u64::MAX, budget: u64::MAX }).await.unwrap();
         let claimed = Arc::new(claims.tasks.into_iter().next().unwrap());
         let pipeline = Arc::new(LogPipeline::default());
         let store: Arc<dyn Store> = bench.store.clone();

@@ -77,10 +77,14 @@ impl Agenda {
         self.places.range(first_of_rank(rank_of.rank)..).next().copied()
     }
 
+    /// The place after this one.
+    pub(crate) fn after(&self, place: Place) -> Option<Place> {
+        self.places.range((std::ops::Bound::Excluded(place), std::ops::Bound::Unbounded)).next().copied()
+    }
+
     /// The due time of the place after this one, where it has the same priority.
     pub(crate) fn next_due(&self, place: Place) -> Option<Timestamp> {
-        let mut after = self.places.range((std::ops::Bound::Excluded(place), std::ops::Bound::Unbounded));
-        after.next().filter(|next| next.rank == place.rank).map(|next| next.due)
+        self.after(place).filter(|next| next.rank == place.rank).map(|next| next.due)
     }
 
     /// When the task falls due that falls due first.

@@ -158,7 +158,7 @@ async fn what_was_acknowledged_survives_a_power_cut_and_nothing_is_half_there() 
     for number in 0..4 {
         disk.take_moments();
         let run = store.create_run(new_run(number, &clock)).await.unwrap().run.id;
-        let claimed = store.claim(ClaimRequest { worker: WORKER, slots: 1, memory: u64::MAX }).await.unwrap();
+        let claimed = store.claim(ClaimRequest { worker: WORKER, slots: 1, memory: u64::MAX, budget: u64::MAX }).await.unwrap();
         let specs = (0..50).map(|key| TaskSpec { key: format!("k{key}").into(), input: "1".into() }).collect();
         store.spawn(claimed.tasks[0].task, 1, specs).await.unwrap();
         let moments = disk.take_moments();
@@ -183,7 +183,8 @@ async fn a_full_disk_refuses_keeps_what_it_has_and_recovers() {
     let store = disk.open(&clock);
     store.register_worker(WORKER, Duration::from_secs(30), true).await.unwrap();
     let run = store.create_run(new_run(1, &clock)).await.unwrap().run.id;
-    let claimed = store.claim(ClaimRequest { worker: WORKER, slots: 1, memory: u64::MAX }).await.unwrap().tasks.remove(0);
+    let claimed =
+        store.claim(ClaimRequest { worker: WORKER, slots: 1, memory: u64::MAX, budget: u64::MAX }).await.unwrap().tasks.remove(0);
     disk.set_room(Some(disk.len().unwrap()));
     let mut acknowledged = 0;
     let large = "x".repeat(100_000);

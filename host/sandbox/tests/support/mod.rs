@@ -109,7 +109,7 @@ impl Lab {
     }
 
     async fn claim(&self, slots: usize) -> Vec<Attempt> {
-        let request = ClaimRequest { worker: self.worker, slots, memory: u64::MAX };
+        let request = ClaimRequest { worker: self.worker, slots, memory: u64::MAX, budget: u64::MAX };
         let claims = self.store.claim(request).await.expect("a claim");
         claims.tasks.into_iter().map(|claimed| self.attempt(Arc::new(claimed))).collect()
     }

@@ -11,16 +11,19 @@ use crate::agenda::Place;
 use crate::keys;
 use crate::kv::{self, Fault, Tx};
 
-/// What one look at a step gave.
-struct Share {
-    tasks: Vec<u32>,
-    /// A due task is there for which the memory does not suffice.
-    wants_memory: bool,
+/// What one look at a step with due tasks gave.
+enum Share {
+    /// Some of them.
+    Given,
+    /// None: the memory that is free does not suffice.
+    WantsMemory,
+    /// None: the worker's whole memory does not suffice.
+    TooLarge,
 }
 
 impl Txn<'_> {
     /// Hands out due tasks: by priority, then by due time over all runs. Ends at the first task whose memory limit does not fit,
-    /// so that small tasks don't starve a large one for ever.
+    /// so that small tasks don't starve a large one for ever; what could never fit is passed over.
     pub(crate) fn claim(&mut self, request: ClaimRequest) -> Tx<Claims> {
         self.check_worker(request.worker)?;
         self.refresh_agenda()?;
@@ -39,16 +42,16 @@ impl Txn<'_> {
             }
             let share = self.claim_from(first, &request, &mut memory, &mut claims)?;
             self.refresh_step(first.run, first.step)?;
-            if share.wants_memory {
-                claims.wants_memory = true;
-                claims.next_due = None;
-                break;
-            }
-            if share.tasks.is_empty() {
-                return Err(Fault::Corrupt(format!("step {} of {} has no task that is due", first.step.0, first.run)));
-            }
-            // What was the first place may have moved: the same priority is looked at again, from its start.
-            place = self.state.agenda.first_from(first);
+            place = match share {
+                // What was the first place may have moved: the same priority is looked at again, from its start.
+                Share::Given => self.state.agenda.first_from(first),
+                Share::TooLarge => self.state.agenda.after(first),
+                Share::WantsMemory => {
+                    claims.wants_memory = true;
+                    claims.next_due = None;
+                    break;
+                }
+            };
         }
         Ok(claims)
     }
@@ -60,16 +63,22 @@ impl Txn<'_> {
         let entry = self.run(run_id)?;
         let (plan, parameters) = (entry.plan.clone(), entry.parameters.clone());
         let step = plan.step(step_id);
+        if step.limits.memory > request.budget {
+            return Ok(Share::TooLarge);
+        }
         let mut room = request.slots - claims.tasks.len();
         if let Some(most) = step.concurrency {
             room = room.min((most - entry.run.step(step_id).tasks.running) as usize);
         }
         let fit = memory.checked_div(step.limits.memory).map_or(room, |fit| usize::try_from(fit).unwrap_or(usize::MAX));
         if fit == 0 {
-            return Ok(Share { tasks: vec![], wants_memory: true });
+            return Ok(Share::WantsMemory);
         }
         let until = self.state.agenda.next_due(first).map_or(self.now, |due| due.min(self.now));
         let tasks = self.take_ready(run_id, step_id, until, room.min(fit))?;
+        if tasks.is_empty() {
+            return Err(Fault::Corrupt(format!("step {} of {run_id} has no task that is due", step_id.0)));
+        }
         for &index in &tasks {
             let id = TaskId::new(run_id, step_id, index);
             let claimed = self.claim_task(id, request)?;
@@ -84,7 +93,7 @@ impl Txn<'_> {
             });
         }
         *memory -= step.limits.memory * tasks.len() as u64;
-        Ok(Share { tasks, wants_memory: false })
+        Ok(Share::Given)
     }
 
     /// Gives one task to a worker; its new attempt. Nothing follows from a claim by itself, so nobody asks.

@@ -120,7 +120,7 @@ impl Fixture {
     }
 
     pub(crate) async fn claims(&self, slots: usize, memory: u64) -> Claims {
-        self.store().claim(ClaimRequest { worker: self.worker, slots, memory }).await.unwrap()
+        self.store().claim(ClaimRequest { worker: self.worker, slots, memory, budget: u64::MAX }).await.unwrap()
     }
 
     pub(crate) async fn claim(&self, slots: usize) -> Vec<Claimed> {

@@ -15,7 +15,7 @@ const OTHER: WorkerId = WorkerId::from_u128(2);
 
 pub(crate) async fn a_worker_that_is_not_registered_gets_nothing(f: &mut Fixture) {
     f.create(plan(&["only"])).await;
-    let request = ClaimRequest { worker: OTHER, slots: 1, memory: u64::MAX };
+    let request = ClaimRequest { worker: OTHER, slots: 1, memory: u64::MAX, budget: u64::MAX };
     assert!(matches!(f.store().claim(request).await, Err(StoreError::NotFound("worker"))));
     assert!(matches!(f.store().renew(OTHER, LEASE, vec![]).await, Err(StoreError::NotFound("worker"))));
 }

@@ -47,6 +47,7 @@ suite! {
         tasks_are_claimed_by_priority_then_by_due_time,
         concurrency_bounds_the_running_tasks_of_a_step,
         a_task_that_does_not_fit_holds_back_those_behind_it,
+        a_task_that_can_never_fit_holds_back_nobody,
         a_key_spawns_one_task,
         a_spawn_past_the_quota_creates_nothing,
         a_stopping_run_spawns_nothing,

@@ -70,7 +70,7 @@ async fn play(f: &mut Fixture, seed: u64) {
             0 | 1 => runs.push(f.create(random_plan(&mut random)).await),
             2..=5 => {
                 let slots = random.below(5) as usize;
-                let request = bulkhead_engine::store::ClaimRequest { worker: f.worker, slots, memory: 4 * MIB };
+                let request = bulkhead_engine::store::ClaimRequest { worker: f.worker, slots, memory: 4 * MIB, budget: 4 * MIB };
                 held.extend(played(seed, f.store().claim(request).await).unwrap_or_default().tasks);
             }
             6..=9 => {

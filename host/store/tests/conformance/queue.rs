@@ -7,7 +7,7 @@ use bulkhead_core::id::{RunId, TaskId};
 use bulkhead_core::machine::{Rejected, RunCommand};
 use bulkhead_core::plan::Priority;
 use bulkhead_core::task::{AttemptEnd, TaskStatus};
-use bulkhead_engine::store::{Spawned, StoreError, TaskFilter};
+use bulkhead_engine::store::{ClaimRequest, Spawned, StoreError, TaskFilter};
 use bytes::Bytes;
 
 use crate::fixture::{FIRST, Fixture, MIB, SECOND, failure, lines, one_step, plan};
@@ -99,6 +99,16 @@ pub(crate) async fn a_task_that_does_not_fit_holds_back_those_behind_it(f: &mut 
     assert_eq!(claims.tasks[0].task.run, large);
     assert!(!claims.wants_memory && claims.next_due.is_none());
     assert!(f.claims(1, 0).await.wants_memory);
+}
+
+pub(crate) async fn a_task_that_can_never_fit_holds_back_nobody(f: &mut Fixture) {
+    f.create(one_step(|step| step.limits.memory = 8 * MIB)).await;
+    f.clock.advance(Duration::from_millis(1));
+    let small = f.create(one_step(|step| step.limits.memory = MIB)).await;
+    let request = ClaimRequest { worker: f.worker, slots: 10, memory: 4 * MIB, budget: 4 * MIB };
+    let claims = f.store().claim(request).await.unwrap();
+    assert_eq!(claims.tasks.iter().map(|task| task.task.run).collect::<Vec<_>>(), [small]);
+    assert!(!claims.wants_memory);
 }
 
 pub(crate) async fn a_key_spawns_one_task(f: &mut Fixture) {

@@ -47,7 +47,7 @@ async fn backlog(parts: &Parts, tasks: u32) -> RunId {
     let worker = setup::worker_id();
     let store = &parts.store;
     store.register_worker(worker, Duration::from_secs(600), false).await.expect("a worker");
-    let claims = store.claim(ClaimRequest { worker, slots: 1, memory: u64::MAX }).await.expect("a claim");
+    let claims = store.claim(ClaimRequest { worker, slots: 1, memory: u64::MAX, budget: u64::MAX }).await.expect("a claim");
     let plan = &claims.tasks[0];
     for first in (0..tasks).step_by(10_000) {
         let specs =
@@ -102,7 +102,7 @@ async fn drain_store(parts: &Parts, tasks: u32) -> Duration {
 
 async fn claim_and_complete(store: Arc<dyn Store>, worker: bulkhead_core::id::WorkerId) {
     loop {
-        let request = ClaimRequest { worker, slots: STORE_BATCH, memory: u64::MAX };
+        let request = ClaimRequest { worker, slots: STORE_BATCH, memory: u64::MAX, budget: u64::MAX };
         let claims = store.claim(request).await.expect("a claim");
         if claims.tasks.is_empty() {
             return;
