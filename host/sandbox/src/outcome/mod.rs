@@ -180,6 +180,7 @@ impl std::fmt::Display for Chain<'_> {
 
 /// The last line that the guest wrote to standard error, if it wrote any.
 fn quote(last_words: &str) -> String {
-    let line = last_words.lines().rev().map(str::trim).find(|line| !line.is_empty());
+    // Rust's own hook ends with a note on backtraces, which says nothing of this failure.
+    let line = last_words.lines().rev().map(str::trim).find(|line| !line.is_empty() && !line.starts_with("note: "));
     line.map(|line| format!("; its last words: {line}")).unwrap_or_default()
 }
