@@ -21,6 +21,9 @@ log_count = 60000
 log_delay_ms = 0
 "#;
 
+/// A job that needs a place for its run, and nothing else: it does not fill a disk that has room again.
+const QUIET: &str = "id = \"quiet\"\n[step.quiet]\nplugin = \"noop\"\ntasks = 0\n";
+
 /// A small file system in memory, unmounted when dropped.
 struct SmallDisk(PathBuf);
 
@@ -51,6 +54,7 @@ async fn a_full_disk_is_refused_clearly_and_the_server_recovers() {
     server.wait_until_loaded();
     let api = server.api();
     api.put_definition("talk", TALK).await.ok();
+    api.put_definition("quiet", QUIET).await.ok();
     let before = api.trigger("talk").await;
     api.wait_for(&before, "talking", |run| number_of(run, "last_line") > 0).await;
     // Whatever is free goes to the ballast; what the job still needs is not there.
@@ -60,7 +64,7 @@ async fn a_full_disk_is_refused_clearly_and_the_server_recovers() {
 
     let started = Instant::now();
     let refusal = loop {
-        let reply = api.post("/definitions/talk/runs", &serde_json::json!({})).await;
+        let reply = api.post("/definitions/quiet/runs", &serde_json::json!({})).await;
         if !reply.status.is_success() {
             break reply;
         }
