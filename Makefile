@@ -72,8 +72,9 @@ doc: tools ## Builds the host's documentation, warnings denied
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" cargo doc --locked --workspace --no-deps --document-private-items
 
 .PHONY: bench
-bench: plugins release ## Measures throughput and latency, each figure beside the raw cost of its parts
-	cargo run --locked --release -p bulkhead-bench
+bench: plugins tools ## Measures throughput and latency, each figure beside the raw cost of its parts
+	cargo build --locked --release -p bulkhead -p bulkhead-bench
+	target/release/bulkhead-bench
 
 .PHONY: deny
 deny: ## Checks licences and advisories of the dependencies (needs cargo-deny)

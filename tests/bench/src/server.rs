@@ -43,7 +43,20 @@ impl Server {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
         server.start_up = start.elapsed();
+        server.wait_for_plugins(options).await;
         server
+    }
+
+    /// A server is ready before it has compiled what it was given; waits until it has.
+    async fn wait_for_plugins(&self, options: &Options) {
+        let files = std::fs::read_dir(&options.plugins).expect("a folder of plugins").flatten();
+        let wanted = files.filter(|file| file.path().extension().is_some_and(|extension| extension == "wasm")).count();
+        let mut connection = self.connect().await;
+        let start = Instant::now();
+        while connection.get("/api/v1/plugins").await["items"].as_array().expect("a list").len() < wanted {
+            assert!(start.elapsed() < START_TIMEOUT, "the plugins are not loaded after {START_TIMEOUT:?}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     async fn is_ready(&self) -> bool {

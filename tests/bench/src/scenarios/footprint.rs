@@ -10,7 +10,7 @@ use crate::server::Server;
 pub(crate) async fn measure(options: &Options, report: &mut Report) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let server = Server::start(options, folder.path()).await;
-    report.add("costs", "start of an empty server until it is ready (plugins compiled)", format!("{:.0?}", server.start_up));
+    report.add("costs", "start of an empty server until it is ready", format!("{:.0?}", server.start_up));
     idle(&server, options, report, "idle, empty store").await;
 
     let tasks = options.history;
