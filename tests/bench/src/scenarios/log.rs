@@ -58,12 +58,17 @@ pub(crate) async fn first_line(address: SocketAddr, run: &str) {
 /// Reads a run's stream to its end: the number of lines.
 async fn read_to_end(address: SocketAddr, run: String) -> u64 {
     let mut body = follow(address, &run).await;
-    let (mut lines, mut at_line_start) = (0, true);
+    // A line's event is the only one with an id; the field stands at the start of a line of its own, which may come in two chunks.
+    const ID: &[u8] = b"id:";
+    let (mut lines, mut start_of_line) = (0, Vec::with_capacity(ID.len()));
     while let Some(chunk) = body.next().await {
-        // A line's event is the only one with an id; the field stands at the start of a line of its own.
         for part in chunk.split_inclusive(|&byte| byte == b'\n') {
-            lines += u64::from(at_line_start && part.starts_with(b"id:"));
-            at_line_start = part.ends_with(b"\n");
+            let missing = ID.len() - start_of_line.len();
+            start_of_line.extend_from_slice(&part[..part.len().min(missing)]);
+            lines += u64::from(missing > 0 && start_of_line == ID);
+            if part.ends_with(b"\n") {
+                start_of_line.clear();
+            }
         }
     }
     lines
