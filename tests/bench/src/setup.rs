@@ -10,6 +10,7 @@ use bulkhead_engine::engine::EngineConfig;
 use bulkhead_engine::executor::Executor;
 use bulkhead_engine::jobs::{Jobs, RunRequest};
 use bulkhead_engine::store::{Retention, Store};
+use bulkhead_sandbox::Sandbox;
 
 use crate::Options;
 
@@ -20,6 +21,7 @@ pub(crate) const SLOTS: NonZeroUsize = NonZeroUsize::new(256).expect("some slots
 pub(crate) struct Parts {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) executor: Arc<dyn Executor>,
+    pub(crate) sandbox: Arc<Sandbox>,
     pub(crate) jobs: Jobs,
     _folder: tempfile::TempDir,
 }
@@ -29,12 +31,13 @@ pub(crate) async fn parts(options: &Options) -> Parts {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let store: Arc<dyn Store> = Arc::new(bulkhead_store::RedbStore::open(folder.path(), Default::default()).expect("a store"));
     let config = bulkhead_sandbox::SandboxConfig::new(SLOTS);
-    let executor: Arc<dyn Executor> = Arc::new(bulkhead_sandbox::Sandbox::new(config, store.clone()).expect("a sandbox"));
+    let sandbox = Arc::new(Sandbox::new(config, store.clone()).expect("a sandbox"));
+    let executor: Arc<dyn Executor> = sandbox.clone();
     let jobs = Jobs::new(store.clone(), executor.clone());
     let file = options.plugins.join("noop.wasm");
     let component = std::fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}; run `make plugins`", file.display()));
     jobs.upload(component.into()).await.expect("the no-op plugin");
-    Parts { store, executor, jobs, _folder: folder }
+    Parts { store, executor, sandbox, jobs, _folder: folder }
 }
 
 /// A worker id of its own.

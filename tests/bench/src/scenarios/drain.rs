@@ -7,8 +7,10 @@ use bulkhead_core::id::RunId;
 use bulkhead_core::machine::{Report as Outcome, RunCommand};
 use bulkhead_core::run::Usage;
 use bulkhead_core::task::AttemptEnd;
+use bulkhead_engine::attempt::AttemptHost;
 use bulkhead_engine::engine::Engine;
 use bulkhead_engine::store::{ClaimRequest, Completion, Store, TaskSpec};
+use tokio_util::sync::CancellationToken;
 
 use crate::Options;
 use crate::report::{Report, micros_each, rate};
@@ -26,6 +28,8 @@ pub(crate) async fn measure(options: &Options, report: &mut Report) {
     report.add("drain", "claim and commit without a sandbox", rate(count, elapsed, "tasks"));
     report.add("drain", "… of which claim + commit per task", micros_each(count, elapsed));
 
+    split(&parts, report).await;
+
     let elapsed = drain(&parts, options.tasks).await;
     report.add("drain", "durable sandboxed no-op tasks, from a backlog", rate(count, elapsed, "tasks"));
     report.add("drain", "… per task, all parts", micros_each(count, elapsed));
@@ -39,6 +43,26 @@ pub(crate) async fn measure(options: &Options, report: &mut Report) {
     report.add("drain", format!("the same, with {finished} finished tasks in the store"), rate(count, elapsed, "tasks"));
     let differences = parts.store.recount().await.expect("a recount");
     report.add("drain", "counters against a recount of the store", format!("{} differences", differences.len()));
+}
+
+/// What one attempt costs in the sandbox, part by part, on one thread and without the hop to it.
+async fn split(parts: &Parts, report: &mut Report) {
+    const REPEATS: u32 = 20_000;
+    let run = backlog(parts, 1).await;
+    let worker = setup::worker_id();
+    parts.store.register_worker(worker, Duration::from_secs(600), false).await.expect("a worker");
+    parts.store.command_run(run, RunCommand::Resume).await.expect("a resumed run");
+    let request = ClaimRequest { worker, slots: 1, memory: u64::MAX, budget: u64::MAX };
+    let claimed = Arc::new(parts.store.claim(request).await.expect("a claim").tasks.remove(0));
+    let host = AttemptHost::new(parts.store.clone(), Arc::default(), claimed.clone(), CancellationToken::new());
+    let cost = parts.sandbox.measure(host, REPEATS).await.expect("attempts that succeed");
+    for (what, time) in
+        [("make a store", cost.store), ("instantiate", cost.instantiate), ("call", cost.call), ("drop", cost.drop)]
+    {
+        report.add("drain", format!("sandbox, per attempt: {what}"), format!("{:.2} µs", time.as_secs_f64() * 1e6));
+    }
+    parts.store.complete(succeeded(claimed.task, claimed.attempt)).await.expect("a completed task");
+    parts.store.retire_worker(worker).await.expect("a retired worker");
 }
 
 /// A run with `tasks` tasks that wait, none of which may start yet.
