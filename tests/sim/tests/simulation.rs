@@ -6,8 +6,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use bulkhead_sim::{Mutant, simulate};
 
 /// Seeds whose worlds once broke an invariant, each with what it was.
-const REGRESSIONS: &[(u64, &str)] =
-    &[(1_795_322_192_973_012, "a retry queued failed tasks again and left those undone that were cancelled with their step")];
+const REGRESSIONS: &[(u64, &str)] = &[
+    (1_795_322_192_973_012, "a retry queued failed tasks again and left those undone that were cancelled with their step"),
+    (1_795_324_919_597_950, "a run that ended and was removed by retention in one call"),
+];
 
 /// How many worlds a deliberate bug may survive: it strikes only where the world gives it an occasion.
 const MUTANT_SEEDS: u64 = 200;
