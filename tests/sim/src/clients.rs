@@ -71,7 +71,8 @@ impl Clients {
             let plan = Arc::new(workload::plan(&mut rng, self.world.profile.memory));
             let key = format!("run-{number}");
             let again = rng.permille(400);
-            let (first, second) = (rng.clone(), Rng::of(rng.next(), &[]));
+            let ids = rng.next();
+            let [first, second] = [0, 1].map(|caller| Rng::of(ids, &[caller]));
             let both = async {
                 let late = async {
                     tokio::time::sleep(Duration::from_millis(3)).await;

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-/// SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014).
-#[derive(Clone, Debug)]
+/// SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014). Not `Clone`: two that draw the same
+/// numbers make the same ids as soon as the clock stands still.
+#[derive(Debug)]
 pub(crate) struct Rng(u64);
 
 impl Rng {
