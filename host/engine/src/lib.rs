@@ -1,6 +1,7 @@
 //! The engine: what runs between a queue that lasts and sandboxes that end.
 //!
-//! Two ports: a [`store::Store`] keeps runs, tasks and logs; an [`executor::Executor`] does one attempt at a task.
+//! Three ports: a [`store::Store`] keeps runs, tasks and logs; an [`executor::Executor`] does one attempt at a task; an
+//! [`egress::Egress`] sends HTTP requests, for plugins and for the host itself.
 //! [`engine::Engine`] runs the two services between them: the dispatcher claims tasks while there are slots and memory, hands
 //! each to the executor with an [`attempt::AttemptHost`], and records how it ended; the keeper renews the worker's lease, tells
 //! attempts to end, and runs the store's housekeeping. [`jobs::Jobs`] is for what people ask.
@@ -11,6 +12,7 @@
 pub mod attempt;
 mod checked;
 mod dispatcher;
+pub mod egress;
 pub mod engine;
 pub mod executor;
 pub mod jobs;
