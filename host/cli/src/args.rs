@@ -120,6 +120,10 @@ pub(crate) struct WorkerArgs {
     /// Load every *.wasm of this directory.
     #[arg(long, env = "BULKHEAD_PLUGINS", value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) plugins: Option<PathBuf>,
+    /// Keep compiled plugins here, where other servers of the same user find them. It is executed without further checks: nobody
+    /// else may write there. [default: in the data directory]
+    #[arg(long, env = "BULKHEAD_COMPILED_DIR", value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) compiled_dir: Option<PathBuf>,
 }
 
 /// `serve`

@@ -52,9 +52,11 @@ pub fn job_definition(name: &str) -> PathBuf {
     workspace().join("job-definitions").join(name).with_extension("toml")
 }
 
-/// A call of the binary with what every test wants: no colours, no settings of whoever runs the tests.
+/// A call of the binary with what every test wants: no colours, no settings of whoever runs the tests, and compiled plugins that are
+/// compiled once for all tests.
 pub fn bulkhead(args: &[&str]) -> Command {
     let mut command = Command::new(binary());
+    command.env("BULKHEAD_COMPILED_DIR", workspace().join("target/compiled"));
     for name in ["BULKHEAD_SERVER", "BULKHEAD_TOKEN", "BULKHEAD_DATA_DIR", "BULKHEAD_LISTEN", "BULKHEAD_PLUGINS", "BULKHEAD_LOG"]
     {
         command.env_remove(name);

@@ -102,8 +102,11 @@ async fn a_full_disk_is_refused_clearly_and_the_server_recovers() {
 async fn damaged_compiled_code_is_compiled_anew() {
     let mut dice = Dice::fresh();
     let data = tempfile::tempdir().expect("a temporary directory");
+    let compiled = data.path().join("compiled");
+    // Not where other tests keep theirs.
+    let own = ["--compiled-dir", compiled.to_str().expect("a path of plain characters")];
     let definition = "id = \"quick\"\n[step.quick]\nplugin = \"noop\"\ntasks = 20\nlines = 1\n";
-    let (mut server, _) = start(data.path(), &[]).await;
+    let (mut server, _) = start(data.path(), &own).await;
     server.wait_until_loaded();
     server.api().put_definition("quick", definition).await.ok();
     let run = server.api().trigger("quick").await;
@@ -111,7 +114,7 @@ async fn damaged_compiled_code_is_compiled_anew() {
     server.kill();
     for round in 0..4 {
         let mut damaged = 0;
-        for entry in fs::read_dir(data.path().join("compiled")).expect("compiled code is kept") {
+        for entry in fs::read_dir(&compiled).expect("compiled code is kept") {
             let path = entry.expect("an entry").path();
             let mut bytes = fs::read(&path).expect("a file");
             if bytes.is_empty() {
@@ -130,7 +133,7 @@ async fn damaged_compiled_code_is_compiled_anew() {
             damaged += 1;
         }
         assert!(damaged > 0, "nothing is compiled");
-        let (mut server, _) = start(data.path(), &[]).await;
+        let (mut server, _) = start(data.path(), &own).await;
         server.wait_until_loaded();
         let run = server.api().trigger("quick").await;
         assert_eq!(server.api().wait_for_end(&run).await["state"], "succeeded", "round {round}");

@@ -43,7 +43,8 @@ pub(crate) struct Embedded {
 }
 
 impl Embedded {
-    /// Opens the store in a directory, which is made where it is missing, and makes a sandbox.
+    /// Opens the store in a directory, which is made where it is missing, and makes a sandbox. Compiled code is kept where the
+    /// arguments say, or else in `compiled`, or else in the data directory.
     pub(crate) fn open(data_dir: &Path, worker: &WorkerArgs, compiled: Option<PathBuf>) -> CliResult<Self> {
         let store = open_store(data_dir)?;
         let slots = match worker.slots {
@@ -53,7 +54,7 @@ impl Embedded {
         let slots = NonZeroUsize::new(slots).unwrap_or(NonZeroUsize::MIN);
         let memory = worker.memory_budget.unwrap_or_else(|| machine::memory() / 2);
         let mut config = SandboxConfig::new(slots);
-        config.cache = Some(compiled.unwrap_or_else(|| data_dir.join(COMPILED)));
+        config.cache = worker.compiled_dir.clone().or(compiled).or_else(|| Some(data_dir.join(COMPILED)));
         let sandbox = Sandbox::new(config, store.clone()).map_err(|error| CliError::broken(chain(&error)))?;
         let sandbox: Arc<dyn Executor> = Arc::new(sandbox);
         let jobs = Jobs::new(store.clone(), sandbox.clone()).with_memory_budget(memory);
