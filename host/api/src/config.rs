@@ -17,6 +17,10 @@ pub struct ApiConfig {
     pub upload_limit: usize,
     /// How fast one client (a token, or else an address) may ask.
     pub rate: RateLimit,
+    /// The most connections at once, of all clients. Each costs a file descriptor and some kilobytes.
+    pub connections: usize,
+    /// How long a connection may take to bring the head of its next request.
+    pub head_timeout: Duration,
     /// The most streams that one client may have open at once.
     pub streams: usize,
     /// The longest that a stream stays silent: then it sends a comment.
@@ -34,6 +38,8 @@ impl Default for ApiConfig {
             body_limit: MIB,
             upload_limit: 64 * MIB,
             rate: RateLimit::default(),
+            connections: 4_096,
+            head_timeout: Duration::from_secs(60),
             streams: 128,
             heartbeat: Duration::from_secs(15),
             longest_wait: Duration::from_secs(60),

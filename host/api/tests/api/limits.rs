@@ -1,8 +1,12 @@
 //! What one client may take.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::http::Request;
 use bulkhead_api::{ApiConfig, RateLimit};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 use crate::support::{Server, Subscriber};
 
@@ -88,4 +92,33 @@ async fn reply_head(address: std::net::SocketAddr, path: &str) -> String {
     let mut head = String::new();
     while reader.read_line(&mut head).await.unwrap() > 2 {}
     head
+}
+
+/// Everything that a connection brings until its end.
+async fn rest(mut stream: TcpStream) -> String {
+    let mut text = String::new();
+    stream.read_to_string(&mut text).await.unwrap();
+    text
+}
+
+#[tokio::test]
+async fn a_connection_that_never_ends_its_head_is_closed() {
+    let server = Server::start_with(ApiConfig { head_timeout: Duration::from_millis(100), ..config() }).await;
+    let mut slow = TcpStream::connect(server.listen().await).await.unwrap();
+    slow.write_all(b"GET /health HTTP/1.1\r\nhost: loc").await.unwrap();
+    assert!(!rest(slow).await.contains("200 OK"));
+}
+
+#[tokio::test]
+async fn connections_wait_for_a_place() {
+    let server = Server::start_with(ApiConfig { connections: 1, ..config() }).await;
+    let address = server.listen().await;
+    let first = Subscriber::open(address, "/api/v1/events", None).await;
+    let mut second = TcpStream::connect(address).await.unwrap();
+    second.write_all(b"GET /health HTTP/1.0\r\nhost: localhost\r\n\r\n").await.unwrap();
+    let mut answer = tokio::spawn(rest(second));
+    // The stream holds the only place, and its end makes room.
+    assert!(tokio::time::timeout(Duration::from_millis(100), &mut answer).await.is_err());
+    drop(first);
+    assert!(answer.await.unwrap().contains("200 OK"));
 }
