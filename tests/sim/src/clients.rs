@@ -108,6 +108,7 @@ impl Clients {
                     id: RunId::new(store.now(), lock(&rng).wide()),
                     plan: plan.clone(),
                     parameters: "{}".into(),
+                    files: vec![],
                     trigger: Trigger::Api,
                     idempotency: Some(Idempotency { key: key.to_owned(), request: Digest::from_bytes([1; 32]) }),
                 };

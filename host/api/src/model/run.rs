@@ -1,5 +1,7 @@
 //! Runs and their steps.
 
+use std::collections::BTreeMap;
+
 use bulkhead_core::failure as core_failure;
 use bulkhead_core::log::LevelCounts;
 use bulkhead_core::plan::{OnError as CoreOnError, Plan};
@@ -317,6 +319,10 @@ pub struct TriggerRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub parameters: Option<Box<RawValue>>,
+    /// Uploaded files that its plugins may read: the digest of each, under the name that they read it by.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(example = json!({"rows": "sha256:…"}))]
+    pub files: BTreeMap<String, String>,
 }
 
 impl From<core::RunStatus> for RunStatus {

@@ -54,6 +54,7 @@ impl Txn<'_> {
             return Err(StoreError::Conflict(format!("{id} exists")).into());
         }
 
+        let files = self.files_of(&new.files)?;
         if let Some(idempotency) = &new.idempotency {
             let key = keys::idempotency(&idempotency.key);
             if let Some(old) = self.load::<IdempotencyRow>(&key)? {
@@ -77,6 +78,7 @@ impl Txn<'_> {
             self.put(&keys::parameters(id), new.parameters.as_bytes())?;
             new.parameters
         };
+        self.use_files(id, files)?;
         let run = Run::new(id, &plan, digest, new.trigger, self.now);
         let events = machine::create(&run);
         let used = self.state.batch_number;
