@@ -2,7 +2,7 @@
 //! without decoding.
 
 use bulkhead_core::artifact::ContentType;
-use bulkhead_core::id::{Digest, RunId};
+use bulkhead_core::id::{Digest, RunId, StepIndex};
 use bulkhead_core::plan::Plan;
 use bulkhead_core::run::{Run, RunStatus};
 use bulkhead_core::task::{Task, TaskStatus};
@@ -105,6 +105,8 @@ pub(crate) struct WorkerRow {
 pub(crate) struct IdempotencyRow {
     pub(crate) request: Digest,
     pub(crate) run: RunId,
+    /// Where the request summoned a task of the run: its step, its number, and its last attempt before.
+    pub(crate) task: Option<(StepIndex, u32, u32)>,
     pub(crate) expires: Timestamp,
 }
 

@@ -140,6 +140,7 @@ fn new_run(number: u128, clock: &ManualClock) -> NewRun {
         parameters: "{}".into(),
         files: vec![],
         trigger: Trigger::Api,
+        paused: false,
         idempotency: None,
     }
 }

@@ -64,6 +64,7 @@ pub(crate) async fn start_run(parts: &Parts, steps: &str) -> RunId {
         parameters: None,
         files: Default::default(),
         trigger: Trigger::Cli,
+        paused: false,
         idempotency: None,
         random: rand::random(),
     };

@@ -54,6 +54,7 @@ pub(crate) async fn auto_start(store: &dyn Store, jobs: &Jobs) -> CliResult<()> 
                 parameters: None,
                 files: Default::default(),
                 trigger: Trigger::AutoStart,
+                paused: false,
                 idempotency: None,
                 random: rand::random(),
             };

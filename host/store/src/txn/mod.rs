@@ -13,6 +13,7 @@ mod complete;
 mod files;
 mod housekeep;
 mod log;
+mod order;
 mod remove;
 mod run;
 mod spawn;

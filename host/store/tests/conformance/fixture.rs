@@ -104,6 +104,7 @@ impl Fixture {
             parameters: r#"{"n":1}"#.into(),
             files: vec![],
             trigger: Trigger::Api,
+            paused: false,
             idempotency: None,
         }
     }
