@@ -15,6 +15,8 @@
 //! - *limits*: slots, memory and a step's concurrency are never exceeded;
 //! - *history*: events are gapless, and every change of a state is one that the transition tables allow;
 //! - *once*: an idempotency key creates one run;
+//! - *timetable*: each time of a schedule comes to one thing, starts one run at most, and is not missed where the schedule
+//!   catches up;
 //! - *progress*: what can be claimed is, cancelled runs end in time, workers stop in order, and once faults end so does every
 //!   run.
 //!
@@ -27,6 +29,7 @@ mod oracle;
 mod process;
 mod profile;
 mod rng;
+mod timetable;
 mod trace;
 mod watch;
 mod workload;
@@ -71,11 +74,13 @@ pub enum Mutant {
     NoHousekeeping,
     /// A reader misses a line.
     SkippedRead,
+    /// What is due by schedule is acknowledged and not done.
+    ForgottenFire,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::DroppedAppend,
         Self::RepeatedAppend,
         Self::LostLastLine,
@@ -87,6 +92,7 @@ impl Mutant {
         Self::UnheardRevocation,
         Self::NoHousekeeping,
         Self::SkippedRead,
+        Self::ForgottenFire,
     ];
 }
 
@@ -158,6 +164,7 @@ async fn live(world: &Arc<World>) -> Duration {
 /// From the first process to the last check.
 async fn life(world: &Arc<World>) {
     let fleet = Fleet::new(world);
+    timetable::put(world);
     let clients = Clients::new(world, &fleet);
     for place in 0..world.profile.workers {
         fleet.start(place).await;
@@ -167,6 +174,7 @@ async fn life(world: &Arc<World>) {
     let commanding = tokio::spawn(clients.clone().command_runs());
     fleet.clone().storm().await;
     world.heal();
+    timetable::settle(world).await;
     let aftermath = async {
         let _ = futures::join!(starting, commanding);
         loop {

@@ -5,6 +5,7 @@ pub(crate) mod events;
 pub(crate) mod logs;
 pub(crate) mod plugins;
 pub(crate) mod runs;
+pub(crate) mod schedules;
 pub(crate) mod system;
 pub(crate) mod tasks;
 pub(crate) mod tokens;

@@ -90,7 +90,7 @@ pub(crate) async fn text(
 }
 
 /// The answer to a run that was started, or was not.
-async fn answer(state: &ApiState, started: Result<Started, JobError>, query: TriggerQuery) -> ApiResult<Response> {
+pub(super) async fn answer(state: &ApiState, started: Result<Started, JobError>, query: TriggerQuery) -> ApiResult<Response> {
     let Started { run, plan, parameters, existing } = started.map_err(|error| match error {
         // Creating a run conflicts with nothing else.
         JobError::Store(StoreError::Conflict(detail)) => {
@@ -114,7 +114,7 @@ async fn answer(state: &ApiState, started: Result<Started, JobError>, query: Tri
 }
 
 /// The key under which this happens once. It is unique among the requests with the same token.
-fn idempotency(headers: &HeaderMap, caller: &Caller, definition: &str, body: &[u8]) -> ApiResult<Option<Idempotency>> {
+pub(super) fn idempotency(headers: &HeaderMap, caller: &Caller, definition: &str, body: &[u8]) -> ApiResult<Option<Idempotency>> {
     let Some(key) = header_text(headers, IDEMPOTENCY_KEY)? else {
         return Ok(None);
     };

@@ -6,5 +6,6 @@ mod errors;
 mod limits;
 mod openapi;
 mod runs;
+mod schedules;
 mod streams;
 mod support;

@@ -4,5 +4,6 @@ pub(crate) mod catalog;
 pub(crate) mod doctor;
 pub(crate) mod run;
 pub(crate) mod runs;
+pub(crate) mod schedules;
 pub(crate) mod serve;
 pub(crate) mod tokens;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bulkhead_core::id::{Digest, RunId};
 use bulkhead_core::machine::{self, RunCommand};
 use bulkhead_core::run::Run;
-use bulkhead_engine::store::{CreatedRun, NewRun, StoreError};
+use bulkhead_engine::store::{CreatedRun, Idempotency, NewRun, StoreError};
 use sha2::{Digest as _, Sha256};
 
 use super::state::RunEntry;
@@ -32,6 +32,11 @@ impl PreparedRun {
         record::encode(&*new.plan, &mut stored_plan)?;
         let digest = Digest::from_bytes(Sha256::digest(&stored_plan).into());
         Ok(Self { new, digest, stored_plan })
+    }
+
+    /// The same run, to be created once only.
+    pub(super) fn once(self, idempotency: Idempotency) -> Self {
+        Self { new: NewRun { idempotency: Some(idempotency), ..self.new }, ..self }
     }
 }
 
@@ -95,7 +100,7 @@ impl Txn<'_> {
     }
 
     /// Whether there is a run; if so, it is loaded.
-    fn found(&mut self, id: RunId) -> Tx<bool> {
+    pub(super) fn found(&mut self, id: RunId) -> Tx<bool> {
         match self.load_run(id) {
             Ok(()) => Ok(true),
             Err(kv::Fault::Refused(StoreError::NotFound(_))) => Ok(false),
