@@ -5,6 +5,7 @@ use bulkhead_core::artifact::ContentType;
 use bulkhead_core::id::{Digest, RunId, StepIndex};
 use bulkhead_core::plan::Plan;
 use bulkhead_core::run::{Run, RunStatus};
+use bulkhead_core::schedule::{FireCounts, FireRecord, ScheduleRecord};
 use bulkhead_core::task::{Task, TaskStatus};
 use bulkhead_core::time::Timestamp;
 use bulkhead_engine::store::{DefinitionRecord, PluginRecord, Statistics, TokenRecord};
@@ -40,6 +41,8 @@ records! {
     DefinitionRecord => "definition",
     PluginRecord => "plugin",
     TokenRecord => "token",
+    ScheduleRecord => "schedule",
+    FireRecord => "fire",
     Totals => "totals",
     WorkerRow => "worker",
     IdempotencyRow => "idempotency key",
@@ -90,6 +93,8 @@ pub(crate) struct Totals {
     pub(crate) statistics: Statistics,
     /// The number of the last event.
     pub(crate) last_event: u64,
+    /// The fires of all schedules that there ever were.
+    pub(crate) fires: FireCounts,
 }
 
 /// A worker that may hold tasks.

@@ -26,6 +26,8 @@ pub(crate) struct Effects {
     pub(crate) unused: Vec<Digest>,
     /// Contents that were recorded: they stay pinned until their records are durable.
     pub(crate) recorded: Vec<Content>,
+    /// A schedule may be due earlier than before.
+    pub(crate) schedules: bool,
 }
 
 /// The channels of one process.
@@ -34,6 +36,7 @@ pub(crate) struct Signals {
     work: Channel,
     housekeeping: Channel,
     events: Channel,
+    schedules: Channel,
     runs: Registry<RunId>,
     revoked: Registry<WorkerId>,
 }
@@ -101,9 +104,12 @@ impl Signals {
     pub(crate) fn fire(&self, effects: &Effects) {
         self.runs.fire(effects.runs.iter());
         self.revoked.fire(effects.revoked.iter());
-        for (fires, channel) in
-            [(effects.work, &self.work), (effects.housekeeping, &self.housekeeping), (effects.events, &self.events)]
-        {
+        for (fires, channel) in [
+            (effects.work, &self.work),
+            (effects.housekeeping, &self.housekeeping),
+            (effects.events, &self.events),
+            (effects.schedules, &self.schedules),
+        ] {
             if fires {
                 channel.fire();
             }
@@ -120,6 +126,10 @@ impl Signals {
 
     pub(crate) fn events(&self) -> Signal {
         self.events.signal()
+    }
+
+    pub(crate) fn schedules(&self) -> Signal {
+        self.schedules.signal()
     }
 
     pub(crate) fn run(&self, run: RunId) -> Signal {

@@ -4,6 +4,7 @@ mod catalog;
 mod files;
 mod journal;
 mod queue;
+mod schedules;
 
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicBool, Ordering};
