@@ -79,6 +79,8 @@ pub enum Quota {
     HostCall,
     /// Bytes of artifacts.
     Artifact,
+    /// HTTP requests, or the bytes of their bodies or of the answers' bodies.
+    Http,
 }
 
 /// All names of causes, as [`Cause::name`] gives them.
@@ -252,6 +254,7 @@ impl Quota {
             Self::Spawn => "spawn",
             Self::HostCall => "host-call",
             Self::Artifact => "artifact",
+            Self::Http => "http",
         }
     }
 }

@@ -108,6 +108,10 @@ fn is_permanent(error: &(dyn StdError + 'static)) -> bool {
     if let Some(inner) = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
         return is_permanent(inner);
     }
+    #[cfg(feature = "http")]
+    if let Some(error) = error.downcast_ref::<crate::http::HttpError>() {
+        return error.is_permanent();
+    }
     error.is::<serde_json::Error>()
         || error.is::<std::num::ParseIntError>()
         || error.is::<std::num::ParseFloatError>()

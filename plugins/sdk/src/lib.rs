@@ -54,6 +54,8 @@ pub mod artifacts;
 pub mod checkpoint;
 mod failure;
 pub mod guest;
+#[cfg(feature = "http")]
+pub mod http;
 pub mod log;
 pub mod outputs;
 mod plugin;

@@ -12,6 +12,7 @@ use wasmtime::component::ResourceTableError;
 use wasmtime::{Error, PoolConcurrencyLimitError, Trap, WasmBacktrace, WasmtimeBug};
 use wasmtime_wasi::I32Exit;
 
+use crate::http::HttpQuota;
 use crate::limits::{Denial, MAX_IGNORED_REFUSALS};
 use crate::state::State;
 
@@ -40,6 +41,9 @@ pub(crate) enum Stop {
     /// Its artifacts grew too large.
     #[error("its artifacts passed {limit} bytes (`limits.artifact_bytes`)")]
     Artifacts { limit: u64 },
+    /// It passed a limit on HTTP.
+    #[error(transparent)]
+    Http(#[from] HttpQuota),
     /// The host could not do its part.
     #[error("{0}")]
     Host(String),
@@ -53,8 +57,15 @@ impl Stop {
             Self::HostCalls => Cause::Limit(Quota::HostCall),
             Self::Spawns => Cause::Limit(Quota::Spawn),
             Self::Artifacts { .. } => Cause::Limit(Quota::Artifact),
+            Self::Http(_) => Cause::Limit(Quota::Http),
             Self::Host(_) => Cause::HostFault,
         }
+    }
+}
+
+impl From<Stop> for Failure {
+    fn from(stop: Stop) -> Self {
+        Self::new(stop.cause(), stop.to_string())
     }
 }
 

@@ -51,6 +51,9 @@ output_bytes = 0
 artifact_bytes = "2GiB"
 spawned_tasks = 7
 host_calls = 99
+http_requests = 5
+http_request_bytes = "1KiB"
+http_response_bytes = "2MiB"
 
 [step.mid]
 plugin = "free"
@@ -98,6 +101,9 @@ fn a_definition_says_everything_that_a_plan_holds() {
             artifact_bytes: 2 << 30,
             spawned_tasks: 7,
             host_calls: 99,
+            http_requests: 5,
+            http_request_bytes: 1 << 10,
+            http_response_bytes: 2 << 20,
         },
         allow: Grants {
             env: vec!["HOME".to_owned()],
