@@ -16,6 +16,7 @@ mod statistics;
 mod task;
 mod time;
 mod token;
+mod watch;
 
 pub use definition::{Definition, DefinitionStep, DefinitionSummary, Diagnostic, Validation};
 pub use event::{Event, EventGap, EventKind};
@@ -28,7 +29,8 @@ pub use run::{
     StopReason, TaskCounts, Trigger, TriggerRequest, Usage,
 };
 pub use schedule::{Fire, FireCounts, Schedule, ScheduleDetail, SchedulePreview};
-pub use statistics::{Health, Load, Readiness, Session, Statistics};
+pub use statistics::{Health, History, HistorySample, Load, Readiness, Session, Statistics};
 pub use task::{Attempt, AttemptDetail, AttemptEnd, Processed, Progress, Task, TaskDetail, TaskPage, TaskStatus};
 pub use time::Time;
 pub use token::{NewToken, NewTokenRequest, Role, Token};
+pub use watch::{WatchLog, WatchRequest, WatchRuns, Watched, WatchedGone, WatchedLines, WatchedRuns};
