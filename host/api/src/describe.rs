@@ -13,7 +13,7 @@ use crate::auth::table::{self, Access};
 use crate::gate::gate;
 use crate::model::{EventGap, Problem, Statistics, StreamEnd};
 use crate::problem::{PROBLEM_JSON, ProblemKind};
-use crate::routes::{definitions, events, logs, plugins, runs, system, tasks, tokens, trigger};
+use crate::routes::{definitions, events, logs, orders, plugins, runs, system, tasks, tokens, trigger};
 use crate::state::ApiState;
 
 /// What no handler says.
@@ -49,6 +49,11 @@ fn handlers() -> OpenApiRouter<ApiState> {
         .routes(routes!(trigger::stored))
         .routes(routes!(tasks::list))
         .routes(routes!(tasks::get))
+        .routes(routes!(orders::retry))
+        .routes(routes!(orders::skip))
+        .routes(routes!(orders::cancel))
+        .routes(routes!(orders::edit))
+        .routes(routes!(orders::process_next))
         .routes(routes!(logs::page))
         .routes(routes!(logs::download))
         .routes(routes!(logs::follow))

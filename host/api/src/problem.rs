@@ -64,6 +64,8 @@ kinds! {
     Conflict = "conflict", CONFLICT, "It conflicts with what is there";
     /// The run or task is in a state in which this means nothing.
     WrongState = "wrong-state", CONFLICT, "Its state does not allow this";
+    /// No task of the run waits that could be taken.
+    NoWaitingTask = "no-waiting-task", CONFLICT, "No task waits";
     /// The definition says `enabled = false`.
     DefinitionDisabled = "definition-disabled", CONFLICT, "The definition is disabled";
     /// What was to be changed has changed in between.
@@ -214,7 +216,11 @@ impl From<StoreError> for ApiError {
 
 impl From<Rejected> for ApiError {
     fn from(rejected: Rejected) -> Self {
-        Self::new(ProblemKind::WrongState, rejected.to_string())
+        let kind = match rejected {
+            Rejected::NothingWaits => ProblemKind::NoWaitingTask,
+            _ => ProblemKind::WrongState,
+        };
+        Self::new(kind, rejected.to_string())
     }
 }
 

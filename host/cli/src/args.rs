@@ -80,8 +80,12 @@ pub(crate) enum Command {
     Pause(RunIdArgs),
     /// Let a paused run go on
     Resume(RunIdArgs),
-    /// Queue the failed tasks of a run again
-    Retry(RunIdArgs),
+    /// Queue the failed tasks of a run again, or some of them
+    Retry(RetryArgs),
+    /// Run one waiting task of a run now, though it is paused, and show what came of it
+    ProcessNext(ProcessNextArgs),
+    /// Show, retry, skip, cancel or edit one task
+    Task(TaskArgs),
     /// List, upload, show and remove plugins
     Plugins(PluginsArgs),
     /// List, check, store, show and remove definitions
@@ -209,6 +213,9 @@ pub(crate) struct TriggerArgs {
     pub(crate) definition: String,
     #[command(flatten)]
     pub(crate) parameters: ParameterArgs,
+    /// Start it paused: nothing starts before `resume`, but what `process-next` takes.
+    #[arg(long)]
+    pub(crate) paused: bool,
     /// Print the run's log until it ends; the exit code is its result.
     #[arg(long, short)]
     pub(crate) follow: bool,
@@ -335,6 +342,88 @@ pub(crate) struct RunIdArgs {
     pub(crate) run: String,
     #[command(flatten)]
     pub(crate) client: ClientArgs,
+}
+
+/// `retry`
+#[derive(Clone, Debug, Args)]
+pub(crate) struct RetryArgs {
+    /// The run.
+    pub(crate) run: String,
+    /// Only tasks of this step.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) step: Option<String>,
+    /// Only tasks that failed for this cause; may be given several times.
+    #[arg(long, value_name = "CAUSE")]
+    pub(crate) cause: Vec<String>,
+    /// Only tasks with this text in their failure's message.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) text: Option<String>,
+    /// Only say how many tasks there are.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
+}
+
+/// `process-next`
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ProcessNextArgs {
+    /// The run.
+    pub(crate) run: String,
+    /// A task of this step. [default: of the first one with a waiting task]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) step: Option<String>,
+    /// How long to wait for its end, at most a minute.
+    #[arg(long, default_value = "30s", value_name = "TIME", value_parser = parse_duration)]
+    pub(crate) wait: Duration,
+    /// Take one task however often this is called with the same key. [default: a new key for each call]
+    #[arg(long, value_name = "KEY")]
+    pub(crate) idempotency_key: Option<String>,
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
+}
+
+/// `task`
+#[derive(Clone, Debug, Args)]
+pub(crate) struct TaskArgs {
+    /// What to do with it.
+    #[command(subcommand)]
+    pub(crate) command: TaskCommand,
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
+}
+
+/// `task …`
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum TaskCommand {
+    /// Show a task with its attempts and the ends of their logs
+    Show {
+        /// The task's id.
+        id: String,
+    },
+    /// Queue it again although it failed, was cancelled or was skipped
+    Retry {
+        /// The task's id.
+        id: String,
+    },
+    /// Leave it undone: it counts as neither a success nor a failure
+    Skip {
+        /// The task's id.
+        id: String,
+    },
+    /// End it
+    Cancel {
+        /// The task's id.
+        id: String,
+    },
+    /// Give it another input before its next attempt
+    Edit {
+        /// The task's id.
+        id: String,
+        /// The input: JSON, or `@FILE`.
+        #[arg(long, value_name = "JSON")]
+        input: String,
+    },
 }
 
 /// `plugins`

@@ -20,7 +20,7 @@ use clap::{CommandFactory as _, Parser as _};
 use tracing_subscriber::EnvFilter;
 
 use crate::args::{Cli, Command, GlobalArgs, LogFormat};
-use crate::commands::{catalog, doctor, run, runs, serve, tokens};
+use crate::commands::{catalog, doctor, run, runs, serve, tasks, tokens};
 use crate::error::{CliError, CliResult};
 use crate::output::Output;
 
@@ -54,12 +54,14 @@ async fn execute(command: Command, output: &Output) -> CliResult<u8> {
         Command::Run(args) => run::run(args, output).await,
         Command::Trigger(args) => runs::trigger(args, output).await,
         Command::Runs(args) => runs::runs(args, output).await,
-        Command::Tasks(args) => runs::tasks(args, output).await,
+        Command::Tasks(args) => tasks::list(args, output).await,
         Command::Logs(args) => runs::logs(args, output).await,
         Command::Cancel(args) => runs::command(args, "cancel", output).await,
         Command::Pause(args) => runs::command(args, "pause", output).await,
         Command::Resume(args) => runs::command(args, "resume", output).await,
-        Command::Retry(args) => runs::command(args, "retry", output).await,
+        Command::Retry(args) => tasks::retry(args, output).await,
+        Command::ProcessNext(args) => tasks::process_next(args, output).await,
+        Command::Task(args) => tasks::task(args, output).await,
         Command::Plugins(args) => catalog::plugins(args, output).await,
         Command::Definitions(args) => catalog::definitions(args, output).await,
         Command::Stats(args) => catalog::stats(args, output).await,

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::failure::FailureFilter;
 use crate::id::{RunId, StepIndex};
 use crate::run::{RunState, RunStatus, StepState, StepStatus, StopReason};
 use crate::task::{Attempt, TaskState, TaskStatus};
@@ -40,11 +41,13 @@ pub enum Event {
         /// Why.
         reason: StopReason,
     },
-    /// A step's failed and cancelled tasks are being queued again, those from number `next` on; absent when all are.
+    /// A step's failed and cancelled tasks are being queued again.
     StepRetrying {
         /// Which.
         step: StepIndex,
-        /// The number of the next task to look at.
+        /// Which of its tasks, where this begins; absent where it goes on.
+        filter: Option<FailureFilter>,
+        /// The number of the next task to look at; absent when all were.
         next: Option<u32>,
     },
     /// A step got tasks: `count` of them, numbered from `first`.
@@ -73,6 +76,42 @@ pub enum Event {
         /// The attempt that ended with this change.
         ended: Option<Box<Attempt>>,
     },
+    /// A running task was cancelled: its attempt is told to end.
+    TaskStopping {
+        /// Its step.
+        step: StepIndex,
+        /// Its number.
+        index: u32,
+    },
+    /// A waiting task is to run next, out of turn.
+    TaskSummoned {
+        /// Its step.
+        step: StepIndex,
+        /// Its number.
+        index: u32,
+    },
+    /// A task's input was edited by hand.
+    TaskEdited {
+        /// Its step.
+        step: StepIndex,
+        /// Its number.
+        index: u32,
+        /// By whom: a token's name, where there is one.
+        by: Option<Box<str>>,
+    },
+}
+
+impl Event {
+    /// The task that the event is about: its step and its number.
+    pub const fn task(&self) -> Option<(StepIndex, u32)> {
+        match self {
+            Self::Task { step, index, .. }
+            | Self::TaskStopping { step, index }
+            | Self::TaskSummoned { step, index }
+            | Self::TaskEdited { step, index, .. } => Some((*step, *index)),
+            _ => None,
+        }
+    }
 }
 
 /// An event where and when it happened.

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::task::TaskState;
+
 /// The longest message that a failure keeps, in bytes: what a plugin says is cut there.
 pub const MAX_MESSAGE_LEN: usize = 8 * 1024;
 
@@ -141,6 +143,80 @@ impl Cause {
     }
 }
 
+/// A set of causes, by their names.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct CauseSet(u16);
+
+impl CauseSet {
+    /// No cause.
+    pub const EMPTY: Self = Self(0);
+
+    /// The causes with these names.
+    ///
+    /// # Errors
+    /// The first text that is none of [`CAUSE_NAMES`].
+    pub fn from_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Self, &'a str> {
+        names.into_iter().try_fold(Self::EMPTY, |set, name| {
+            let position = CAUSE_NAMES.iter().position(|known| *known == name).ok_or(name)?;
+            Ok(Self(set.0 | 1 << position))
+        })
+    }
+
+    /// Whether there is none.
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Whether a cause's name is among them.
+    pub fn contains(self, cause: Cause) -> bool {
+        CAUSE_NAMES.iter().position(|known| *known == cause.name()).is_some_and(|position| self.0 >> position & 1 == 1)
+    }
+
+    /// The names.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        CAUSE_NAMES.into_iter().enumerate().filter(move |(position, _)| self.0 >> position & 1 == 1).map(|(_, name)| name)
+    }
+}
+
+impl fmt::Debug for CauseSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.names()).finish()
+    }
+}
+
+/// Which tasks that did not end well are meant. All criteria must hold; without any, all failed and cancelled ones are.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailureFilter {
+    /// Failed for one of these causes; for any where empty.
+    pub causes: CauseSet,
+    /// With this text in the failure's message.
+    pub text: Option<Box<str>>,
+}
+
+impl FailureFilter {
+    /// Whether every failed and every cancelled task is meant.
+    pub const fn is_all(&self) -> bool {
+        self.causes.is_empty() && self.text.is_none()
+    }
+
+    /// Whether cancelled tasks are meant: those say nothing, so a text leaves them out.
+    pub fn takes_cancelled(&self) -> bool {
+        self.text.is_none() && (self.causes.is_empty() || self.causes.contains(Cause::Cancelled))
+    }
+
+    /// Whether a task in this state is meant.
+    pub fn matches(&self, state: &TaskState) -> bool {
+        match state {
+            TaskState::Failed(failure) => {
+                (self.causes.is_empty() || self.causes.contains(failure.cause))
+                    && self.text.as_deref().is_none_or(|text| failure.message.contains(text))
+            }
+            TaskState::Cancelled => self.takes_cancelled(),
+            _ => false,
+        }
+    }
+}
+
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())?;
@@ -250,6 +326,25 @@ mod tests {
         let retryable: Vec<_> = CAUSES.into_iter().filter(|cause| cause.is_retryable()).map(Cause::name).collect();
         assert_eq!(retryable, ["plugin-error", "panic", "trap", "out-of-memory", "timed-out", "host-fault"]);
         assert!(!Cause::PluginError { retryable: false }.is_retryable());
+    }
+
+    #[test]
+    fn a_filter_means_what_all_its_criteria_mean() {
+        let failed = |cause, message: &str| TaskState::Failed(Failure::new(cause, message));
+        let filter = |names: &[&'static str], text: Option<&str>| FailureFilter {
+            causes: CauseSet::from_names(names.iter().copied()).unwrap(),
+            text: text.map(Into::into),
+        };
+        let all = FailureFilter::default();
+        assert!(all.is_all() && all.matches(&TaskState::Cancelled) && all.matches(&failed(Cause::Panic, "")));
+        assert!(!all.matches(&TaskState::Succeeded) && !all.matches(&TaskState::Skipped));
+        let panics = filter(&["panic", "trap"], Some("row 7"));
+        assert!(panics.matches(&failed(Cause::Trap(TrapCode::Exit), "in row 7")));
+        assert!(!panics.matches(&failed(Cause::Trap(TrapCode::Exit), "in row 8")));
+        assert!(!panics.matches(&failed(Cause::OutOfFuel, "in row 7")));
+        assert!(!panics.matches(&TaskState::Cancelled) && filter(&["cancelled"], None).matches(&TaskState::Cancelled));
+        assert_eq!(CauseSet::from_names(["panic", "bad-luck"]), Err("bad-luck"));
+        assert_eq!(CauseSet::from_names(CAUSE_NAMES).unwrap().names().collect::<Vec<_>>(), CAUSE_NAMES);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::failure::Failure;
+use crate::failure::{Failure, FailureFilter};
 use crate::id::{Digest, RunId, StepIndex};
 use crate::log::LevelCounts;
 use crate::name::Name;
@@ -72,12 +72,20 @@ impl Run {
     /// has waiting tasks, and is below its concurrency.
     pub fn is_claimable(&self, index: StepIndex, plan: &Plan) -> bool {
         let step = self.step(index);
-        self.stop.is_none()
-            && matches!(self.state, RunState::Queued | RunState::Running)
-            && step.state == StepState::Running
-            && step.stop.is_none()
-            && step.tasks.waiting() > 0
-            && plan.step(index).concurrency.is_none_or(|most| step.tasks.running < most)
+        matches!(self.state, RunState::Queued | RunState::Running)
+            && step.tasks.waiting() > step.summoned
+            && self.may_start_summoned(index, plan)
+    }
+
+    /// Whether a summoned task of this step may be claimed now: as any other, but although the run is paused.
+    pub fn may_start_summoned(&self, index: StepIndex, plan: &Plan) -> bool {
+        self.is_open(index) && plan.step(index).concurrency.is_none_or(|most| self.step(index).tasks.running < most)
+    }
+
+    /// Whether tasks of this step may start at all, now or later: neither it nor the run has ended or is ending.
+    pub fn is_open(&self, index: StepIndex) -> bool {
+        let step = self.step(index);
+        self.stop.is_none() && !self.state.is_terminal() && step.state == StepState::Running && step.stop.is_none()
     }
 
     /// The counters of all steps together.
@@ -217,10 +225,14 @@ pub struct Step {
     pub state: StepState,
     /// Why its remaining tasks are being cancelled, while they are.
     pub stop: Option<StopReason>,
-    /// The number of the next task to look at, while its failed and cancelled tasks are being queued again.
-    pub retry_from: Option<u32>,
+    /// What is being queued again, one after the other; at most [`MAX_RETRIES_AT_ONCE`].
+    pub retries: Vec<StepRetry>,
     /// Its tasks by state.
     pub tasks: TaskCounts,
+    /// Those of its waiting tasks that are summoned: they run next, out of turn.
+    pub summoned: u32,
+    /// The failed tasks that it had when one was last retried by hand: only more of them stop it early.
+    pub forgiven: u32,
     /// Tasks that it ever had: the number that the next one gets.
     pub spawned: u32,
     /// Its log lines by level.
@@ -229,7 +241,7 @@ pub struct Step {
     pub usage: Usage,
     /// Attempts that ended.
     pub attempts: u64,
-    /// The first failure of one of its tasks since it was started or retried, or that of its `plan`; without a backtrace.
+    /// The first failure of one of its tasks since none was failed, or that of its `plan`; without a backtrace.
     pub first_failure: Option<Failure>,
     /// Whether its `plan` failed, so that its tasks are not all there.
     pub plan_failed: bool,
@@ -237,6 +249,18 @@ pub struct Step {
     pub started_at: Option<Timestamp>,
     /// When it reached a terminal state.
     pub ended_at: Option<Timestamp>,
+}
+
+/// The most retries of one step that are under way at once, each with a filter of its own.
+pub const MAX_RETRIES_AT_ONCE: usize = 8;
+
+/// A pass through a step's tasks that queues failed and cancelled ones again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepRetry {
+    /// Which.
+    pub filter: FailureFilter,
+    /// The number of the next task to look at.
+    pub next: u32,
 }
 
 /// Where a step is.
@@ -330,6 +354,8 @@ pub struct TaskCounts {
     pub failed: u32,
     /// Cancelled.
     pub cancelled: u32,
+    /// Skipped by hand.
+    pub skipped: u32,
 }
 
 impl TaskCounts {
@@ -345,7 +371,7 @@ impl TaskCounts {
 
     /// All tasks.
     pub const fn total(&self) -> u32 {
-        self.live() + self.succeeded + self.failed + self.cancelled
+        self.live() + self.succeeded + self.failed + self.cancelled + self.skipped
     }
 
     /// The number of tasks in a state.
@@ -357,6 +383,7 @@ impl TaskCounts {
             TaskStatus::Succeeded => self.succeeded,
             TaskStatus::Failed => self.failed,
             TaskStatus::Cancelled => self.cancelled,
+            TaskStatus::Skipped => self.skipped,
         }
     }
 
@@ -369,6 +396,7 @@ impl TaskCounts {
             TaskStatus::Succeeded => &mut self.succeeded,
             TaskStatus::Failed => &mut self.failed,
             TaskStatus::Cancelled => &mut self.cancelled,
+            TaskStatus::Skipped => &mut self.skipped,
         }
     }
 
@@ -382,6 +410,7 @@ impl TaskCounts {
             succeeded: self.succeeded + other.succeeded,
             failed: self.failed + other.failed,
             cancelled: self.cancelled + other.cancelled,
+            skipped: self.skipped + other.skipped,
         }
     }
 }

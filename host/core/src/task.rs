@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::failure::{Cause, Failure};
 use crate::id::{TaskId, WorkerId};
-use crate::log::LevelCounts;
+use crate::log::{LevelCounts, Tail};
 use crate::run::Usage;
 use crate::time::Timestamp;
 
@@ -46,6 +46,17 @@ pub struct Task {
     pub lines: LevelCounts,
     /// What it last said of its progress.
     pub progress: Option<Progress>,
+    /// What all its attempts used.
+    pub usage: Usage,
+    /// Where the last lines of the current or last attempt are.
+    pub tail: Tail,
+    /// Somebody cancelled it while it runs: its attempt is told to end, and none follows.
+    pub stop: bool,
+    /// Somebody asked that it runs next, whatever its due time and although the run is paused. It lasts until an attempt has
+    /// come to an end of its own.
+    pub summoned: bool,
+    /// When its input was last edited by hand.
+    pub edited: Option<Edit>,
 }
 
 impl Task {
@@ -65,7 +76,17 @@ impl Task {
             attempt_lines: 0,
             lines: LevelCounts::default(),
             progress: None,
+            usage: Usage::default(),
+            tail: Tail::default(),
+            stop: false,
+            summoned: false,
+            edited: None,
         }
+    }
+
+    /// Whether it waits out of turn: the next claim takes it before all that wait for their due times.
+    pub const fn waits_summoned(&self) -> bool {
+        self.summoned && self.state.due().is_some()
     }
 
     /// Whether this is its step's `plan`.
@@ -102,6 +123,8 @@ pub enum TaskState {
     Failed(Failure),
     /// Cancelled.
     Cancelled,
+    /// Somebody decided that it need not be done: neither a success nor a failure.
+    Skipped,
 }
 
 /// A [`TaskState`] without its data.
@@ -119,6 +142,8 @@ pub enum TaskStatus {
     Failed,
     /// See [`TaskState::Cancelled`].
     Cancelled,
+    /// See [`TaskState::Skipped`].
+    Skipped,
 }
 
 impl TaskState {
@@ -131,6 +156,7 @@ impl TaskState {
             Self::Succeeded => TaskStatus::Succeeded,
             Self::Failed(_) => TaskStatus::Failed,
             Self::Cancelled => TaskStatus::Cancelled,
+            Self::Skipped => TaskStatus::Skipped,
         }
     }
 
@@ -153,7 +179,11 @@ impl TaskState {
 
 impl TaskStatus {
     /// All of them.
-    pub const ALL: [Self; 6] = [Self::Queued, Self::Running, Self::Retrying, Self::Succeeded, Self::Failed, Self::Cancelled];
+    pub const ALL: [Self; Self::COUNT] =
+        [Self::Queued, Self::Running, Self::Retrying, Self::Succeeded, Self::Failed, Self::Cancelled, Self::Skipped];
+
+    /// How many there are.
+    pub const COUNT: usize = 7;
 
     /// The state's name on the wire and on screens.
     pub const fn name(self) -> &'static str {
@@ -164,6 +194,7 @@ impl TaskStatus {
             Self::Succeeded => "succeeded",
             Self::Failed => "failed",
             Self::Cancelled => "cancelled",
+            Self::Skipped => "skipped",
         }
     }
 
@@ -174,7 +205,7 @@ impl TaskStatus {
 
     /// Whether no attempt will follow by itself.
     pub const fn is_terminal(self) -> bool {
-        matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled)
+        matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled | Self::Skipped)
     }
 }
 
@@ -197,6 +228,8 @@ pub struct Attempt {
     pub lines: u64,
     /// Log lines of it that its quota suppressed.
     pub suppressed: u64,
+    /// Where its last lines are.
+    pub tail: Tail,
 }
 
 /// How an attempt ended.
@@ -223,4 +256,13 @@ pub struct Progress {
     pub total: Option<u64>,
     /// What it is doing.
     pub message: Option<Box<str>>,
+}
+
+/// That a task's input was edited by hand.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Edit {
+    /// When.
+    pub at: Timestamp,
+    /// By whom: a token's name, where there is one.
+    pub by: Option<Box<str>>,
 }

@@ -57,6 +57,8 @@ pub struct RunRequest {
     pub parameters: Option<Box<str>>,
     /// What makes it start.
     pub trigger: Trigger,
+    /// Whether none of its tasks starts before somebody resumes it.
+    pub paused: bool,
     /// Start it once only.
     pub idempotency: Option<Idempotency>,
     /// 80 random bits for its id.
@@ -173,6 +175,7 @@ impl Jobs {
             plan: definition.plan.clone(),
             parameters: parameters.clone(),
             trigger: request.trigger,
+            paused: request.paused,
             idempotency: request.idempotency,
         };
         let created = self.store.create_run(new).await?;

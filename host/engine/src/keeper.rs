@@ -73,14 +73,26 @@ pub(crate) async fn revoke(shared: Arc<Shared>) {
     }
 }
 
-/// Tells attempts to end whose run or step is being stopped, by the runs' records; whether all could be read.
+/// Tells attempts to end that are to, by the records of their runs and tasks; whether all could be read.
 async fn revoke_stopping(shared: &Shared) -> bool {
     let hosts: Vec<_> = shared.registry().hosts().cloned().collect();
     for same_run in hosts.chunk_by(|one, other| one.claimed().task.run == other.claimed().task.run) {
         match shared.store.run(same_run[0].claimed().task.run).await {
             Ok(RunView { run, .. }) => {
-                let stopping = |host: &&AttemptHost| run.stop.or(run.step(host.claimed().task.step).stop).is_some();
-                same_run.iter().filter(stopping).for_each(|host| host.cancelled().cancel());
+                for host in same_run {
+                    let task = host.claimed().task;
+                    let mut stops = run.stop.or(run.step(task.step).stop).is_some();
+                    if !stops {
+                        stops = match shared.store.task(task).await {
+                            Ok(view) => view.task.stop,
+                            Err(StoreError::NotFound(_)) => false,
+                            Err(_) => return false,
+                        };
+                    }
+                    if stops {
+                        host.cancelled().cancel();
+                    }
+                }
             }
             Err(StoreError::NotFound(_)) => {}
             Err(_) => return false,

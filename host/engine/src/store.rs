@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bulkhead_core::event::EventRecord;
+use bulkhead_core::failure::FailureFilter;
 use bulkhead_core::id::{Digest, RunId, StepIndex, TaskId, WorkerId};
-use bulkhead_core::log::{Level, Line, Source};
+use bulkhead_core::log::{Level, Line, Source, Tail};
 use bulkhead_core::machine::{Rejected, Report, RunCommand};
 use bulkhead_core::name::Name;
 use bulkhead_core::plan::Plan;
@@ -66,6 +67,19 @@ pub trait Queue: Send + Sync + 'static {
 
     /// Does something to a whole run and returns it as it is then.
     fn command_run(&self, run: RunId, command: RunCommand) -> StoreFuture<'_, Run>;
+
+    /// Does something to one task and returns it as it is then. Asking for what is so already changes nothing and is no error.
+    ///
+    /// # Errors
+    /// [`StoreError::Rejected`] where the task's or the run's state gives the order no meaning.
+    fn order_task(&self, task: TaskId, order: TaskOrder) -> StoreFuture<'_, Task>;
+
+    /// Makes one waiting task of a run the next to run, whatever its due time and although the run is paused. Each call takes
+    /// another one; the same idempotency key takes one task only.
+    ///
+    /// # Errors
+    /// [`Rejected::NothingWaits`], or [`StoreError::Conflict`] where the idempotency key was used for another request.
+    fn summon(&self, summons: Summons) -> StoreFuture<'_, Summoned>;
 
     /// Removes a run in a terminal state with all that belongs to it.
     ///
@@ -153,6 +167,12 @@ pub trait Journal: Send + Sync + 'static {
     /// Tasks of a run in the order of their ids, after `after`.
     fn tasks(&self, run: RunId, filter: TaskFilter, after: Option<TaskId>, limit: usize) -> StoreFuture<'_, Vec<Task>>;
 
+    /// How many tasks of a run match. Looks at each of them.
+    fn count_tasks(&self, run: RunId, filter: TaskFilter) -> StoreFuture<'_, u64>;
+
+    /// The last lines of an attempt, those that its record knows, in order. Never reads more of the log than they need.
+    fn log_tail(&self, task: TaskId, tail: Tail) -> StoreFuture<'_, Vec<LogRecord>>;
+
     /// Log lines of a run that match, with numbers greater than `after`, in order.
     fn log(&self, run: RunId, query: LogQuery) -> StoreFuture<'_, LogPage>;
 
@@ -226,6 +246,8 @@ pub struct NewRun {
     pub parameters: Arc<str>,
     /// What made it start.
     pub trigger: Trigger,
+    /// Whether none of its tasks starts before somebody resumes it.
+    pub paused: bool,
     /// Create it once only.
     pub idempotency: Option<Idempotency>,
 }
@@ -245,6 +267,46 @@ pub struct CreatedRun {
     /// The run.
     pub run: Run,
     /// Whether it existed already, under the same idempotency key.
+    pub existing: bool,
+}
+
+/// What a person may order of one task.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TaskOrder {
+    /// Try it again although it failed, was cancelled or was skipped.
+    Retry,
+    /// It need not be done.
+    Skip,
+    /// End it.
+    Cancel,
+    /// Give it another input before its next attempt.
+    Edit {
+        /// The input: JSON text.
+        input: Arc<str>,
+        /// Who changes it: a token's name, where there is one.
+        by: Option<Box<str>>,
+    },
+}
+
+/// That one waiting task is to run next.
+#[derive(Clone, Debug)]
+pub struct Summons {
+    /// Of which run.
+    pub run: RunId,
+    /// Of which step; of the first one with a waiting task where absent.
+    pub step: Option<StepIndex>,
+    /// Take one task only, however often it is asked.
+    pub idempotency: Option<Idempotency>,
+}
+
+/// What [`Queue::summon`] did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Summoned {
+    /// The task that runs next.
+    pub task: TaskId,
+    /// Its last attempt before: the answer is how a later one ends.
+    pub after: u32,
+    /// Whether it was taken before, under the same idempotency key.
     pub existing: bool,
 }
 
@@ -387,6 +449,8 @@ pub struct TaskFilter {
     pub statuses: Vec<TaskStatus>,
     /// Of this step.
     pub step: Option<StepIndex>,
+    /// Failed for such a reason; whatever became of them where absent.
+    pub failure: Option<FailureFilter>,
 }
 
 /// Which lines to read. All criteria must hold.
@@ -448,9 +512,9 @@ pub struct LogRecord {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Statistics {
     /// Runs by state, in the order of [`RunStatus::ALL`].
-    pub runs: [u64; 6],
+    pub runs: [u64; RunStatus::ALL.len()],
     /// Tasks by state, in the order of [`TaskStatus::ALL`].
-    pub tasks: [u64; 6],
+    pub tasks: [u64; TaskStatus::COUNT],
     /// Attempts that ended since the store was made.
     pub attempts: u64,
     /// Log lines stored since the store was made.
@@ -525,7 +589,7 @@ pub struct TokenRecord {
 pub enum Role {
     /// Read.
     Viewer,
-    /// Start, cancel, pause, resume and retry runs.
+    /// Start and command runs and their tasks.
     Operator,
     /// Change definitions, plugins and tokens.
     Admin,

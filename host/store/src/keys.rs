@@ -26,6 +26,7 @@ enum Tag {
     Sweep = 8,
     Ended = 9,
     Removal = 10,
+    Summoned = 20,
     // Tree::Inputs
     Parameters = 32,
     Input = 33,
@@ -223,6 +224,15 @@ pub(crate) fn ready_of(run: RunId, step: StepIndex) -> Key {
 /// A row of `count` waiting tasks, numbered from `first`, that are all due at the same moment.
 pub(crate) fn ready_row(run: RunId, step: StepIndex, due: Timestamp, first: u32) -> Key {
     ready_of(run, step).time(due).with(&first.to_be_bytes())
+}
+
+pub(crate) fn summoned() -> Key {
+    Key::tagged(Tree::Live, Tag::Summoned)
+}
+
+/// A waiting task that runs out of turn.
+pub(crate) fn summoned_task(task: TaskId) -> Key {
+    summoned().task(task)
 }
 
 pub(crate) fn timers() -> Key {

@@ -1,7 +1,7 @@
 //! Stored records: a format version, then postcard. Runs and tasks carry their state before the body, so that lists filter
 //! without decoding.
 
-use bulkhead_core::id::{Digest, RunId};
+use bulkhead_core::id::{Digest, RunId, StepIndex};
 use bulkhead_core::plan::Plan;
 use bulkhead_core::run::{Run, RunStatus};
 use bulkhead_core::task::{Task, TaskStatus};
@@ -101,6 +101,8 @@ pub(crate) struct WorkerRow {
 pub(crate) struct IdempotencyRow {
     pub(crate) request: Digest,
     pub(crate) run: RunId,
+    /// Where the request summoned a task of the run: its step, its number, and its last attempt before.
+    pub(crate) task: Option<(StepIndex, u32, u32)>,
     pub(crate) expires: Timestamp,
 }
 

@@ -139,6 +139,7 @@ fn new_run(number: u128, clock: &ManualClock) -> NewRun {
         plan: Arc::new(plan),
         parameters: "{}".into(),
         trigger: Trigger::Api,
+        paused: false,
         idempotency: None,
     }
 }

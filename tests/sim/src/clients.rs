@@ -4,12 +4,13 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bulkhead_core::id::{Digest, RunId};
+use bulkhead_core::failure::{CauseSet, FailureFilter};
+use bulkhead_core::id::{Digest, RunId, StepIndex, TaskId};
 use bulkhead_core::machine::RunCommand;
 use bulkhead_core::plan::Plan;
 use bulkhead_core::run::{RunStatus, Trigger};
 use bulkhead_engine::store::{
-    CreatedRun, Idempotency, Journal as _, LogQuery, NewRun, Queue as _, RunView, StoreError, StoreResult,
+    CreatedRun, Idempotency, Journal as _, LogQuery, NewRun, Queue as _, RunView, StoreError, StoreResult, Summons, TaskOrder,
 };
 
 use crate::fleet::Fleet;
@@ -100,6 +101,8 @@ impl Clients {
     }
 
     async fn start_run(&self, rng: Rng, plan: Arc<Plan>, key: &str) -> RunId {
+        let mut rng = rng;
+        let paused = rng.permille(150);
         // Each try brings an id of its own, as a request does that is sent again.
         let rng = Mutex::new(rng);
         let created: StoreResult<CreatedRun> = self
@@ -109,6 +112,7 @@ impl Clients {
                     plan: plan.clone(),
                     parameters: "{}".into(),
                     trigger: Trigger::Api,
+                    paused,
                     idempotency: Some(Idempotency { key: key.to_owned(), request: Digest::from_bytes([1; 32]) }),
                 };
                 async move { store.create_run(new).await }
@@ -160,15 +164,92 @@ impl Clients {
         }
     }
 
+    /// Orders something of single tasks, at random, while the storm lasts.
+    pub(crate) async fn order_tasks(self: Arc<Self>) {
+        let mut rng = Rng::of(self.world.seed, &[7]);
+        let pause = self.world.profile.commands;
+        if pause == 0 {
+            return;
+        }
+        for number in 0u64.. {
+            tokio::time::sleep(rng.millis(0, pause)).await;
+            if self.world.healed.load(Ordering::Relaxed) {
+                return;
+            }
+            let tasks: Vec<TaskId> = self.world.oracle().tasks().collect();
+            if tasks.is_empty() {
+                continue;
+            }
+            let task = rng.pick(&tasks);
+            match rng.below(100) {
+                0..25 => self.order(task, TaskOrder::Retry).await,
+                25..35 => self.order(task, TaskOrder::Skip).await,
+                35..50 => self.order(task, TaskOrder::Cancel).await,
+                50..65 => self.order(task, TaskOrder::Edit { input: format!("\"edit {number}\"").into(), by: None }).await,
+                65..90 => {
+                    let step = rng.permille(500).then_some(task.step);
+                    self.summon(task.run, step, number, rng.permille(500)).await;
+                }
+                _ => {
+                    let causes = CauseSet::from_names(["plugin-error", "trap", "timed-out"]).expect("causes");
+                    let filter = FailureFilter { causes, text: None };
+                    let step = rng.permille(500).then_some(task.step);
+                    self.command(task.run, RunCommand::RetryMatching { step, filter }).await;
+                }
+            }
+        }
+    }
+
+    /// Orders something of a task. A refusal is fine: the task may have gone on meanwhile.
+    async fn order(&self, task: TaskId, order: TaskOrder) {
+        let answer = self
+            .ask(|store| {
+                let order = order.clone();
+                async move { store.order_task(task, order).await }
+            })
+            .await;
+        let said = answer.as_ref().map_or_else(ToString::to_string, |task| task.state.status().name().to_owned());
+        self.world.say(format!("client: {order:?} s{}t{}: {said}", task.step.0, task.index));
+    }
+
+    /// Asks for one task to run next, perhaps twice under the same key, which must be the same task.
+    async fn summon(&self, run: RunId, step: Option<StepIndex>, number: u64, again: bool) {
+        let key = format!("summons-{number}");
+        self.world.oracle().summons_asked(&key);
+        let ask = || {
+            self.ask(|store| {
+                let idempotency = Some(Idempotency { key: key.clone(), request: Digest::from_bytes([2; 32]) });
+                async move { store.summon(Summons { run, step, idempotency }).await }
+            })
+        };
+        let first = ask().await;
+        if let Ok(first) = &first {
+            self.world.met("summoned task");
+            self.world.say(format!("client: summoned s{}t{}", first.task.step.0, first.task.index));
+        }
+        if again && first.is_ok() {
+            let second = ask().await;
+            if let (Ok(first), Ok(second)) = (&first, &second) {
+                let same = (first.task, first.after) == (second.task, second.after);
+                self.world.require(same, || format!("one key summoned {} and {}", first.task, second.task));
+            }
+        }
+    }
+
     /// Commands a run. A refusal is fine: the run may have gone on meanwhile.
     pub(crate) async fn command(&self, run: RunId, command: RunCommand) {
-        let answer = self.ask(|store| async move { store.command_run(run, command).await }).await;
+        let answer = self
+            .ask(|store| {
+                let command = command.clone();
+                async move { store.command_run(run, command).await }
+            })
+            .await;
         let said = answer.as_ref().map_or_else(ToString::to_string, |run| run.state.status().name().to_owned());
         self.world.say(format!("client: {command:?} {said}"));
         if command == RunCommand::Cancel && answer.is_ok() {
             self.world.met("cancelled run");
             let at = self.world.elapsed();
-            self.world.oracle().cancelled.entry(run).or_insert(at);
+            self.world.oracle().cancellation(run, at);
         }
     }
 

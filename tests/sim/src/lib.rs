@@ -14,7 +14,10 @@
 //! - *readers*: whoever follows a log, slowly or late or across crashes, sees exactly what is stored;
 //! - *limits*: slots, memory and a step's concurrency are never exceeded;
 //! - *history*: events are gapless, and every change of a state is one that the transition tables allow;
-//! - *once*: an idempotency key creates one run;
+//! - *once*: an idempotency key creates one run, or summons one task;
+//! - *orders*: a cancelled task ends in time and never starts again by itself, an edited input reaches the next attempt, a
+//!   summoned task runs although its run is paused, and nothing else does;
+//! - *tails*: what an attempt's record says of its last lines is where they are;
 //! - *progress*: what can be claimed is, cancelled runs end in time, workers stop in order, and once faults end so does every
 //!   run.
 //!
@@ -71,11 +74,17 @@ pub enum Mutant {
     NoHousekeeping,
     /// A reader misses a line.
     SkippedRead,
+    /// A repeated summons takes another task.
+    RepeatedSummons,
+    /// An edited input is acknowledged and not stored.
+    LostEdit,
+    /// The cancellation of a running task is acknowledged and not done.
+    ForgottenCancellation,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 14] = [
         Self::DroppedAppend,
         Self::RepeatedAppend,
         Self::LostLastLine,
@@ -87,6 +96,9 @@ impl Mutant {
         Self::UnheardRevocation,
         Self::NoHousekeeping,
         Self::SkippedRead,
+        Self::RepeatedSummons,
+        Self::LostEdit,
+        Self::ForgottenCancellation,
     ];
 }
 
@@ -165,10 +177,11 @@ async fn life(world: &Arc<World>) {
     tokio::spawn(watch::watch(world.clone(), fleet.clone()));
     let starting = tokio::spawn(clients.clone().start_runs());
     let commanding = tokio::spawn(clients.clone().command_runs());
+    let ordering = tokio::spawn(clients.clone().order_tasks());
     fleet.clone().storm().await;
     world.heal();
     let aftermath = async {
-        let _ = futures::join!(starting, commanding);
+        let _ = futures::join!(starting, commanding, ordering);
         loop {
             clients.resume_all().await;
             let ended = world.oracle().runs.values().all(|run| run.gone || run.status.is_terminal());

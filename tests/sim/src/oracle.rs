@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bulkhead_core::event::{Event, EventRecord};
-use bulkhead_core::id::{RunId, TaskId};
-use bulkhead_core::log::Source;
+use bulkhead_core::id::{RunId, StepIndex, TaskId};
+use bulkhead_core::log::{Source, TAIL_LINES};
 use bulkhead_core::machine::{run_may_become, step_may_become, task_may_become};
 use bulkhead_core::plan::Plan;
 use bulkhead_core::run::{Run, RunState, RunStatus, StepState, StepStatus, TaskCounts};
-use bulkhead_core::task::{Attempt, AttemptEnd, TaskState, TaskStatus};
+use bulkhead_core::task::{Attempt, AttemptEnd, Task, TaskState, TaskStatus};
 use bulkhead_core::time::Timestamp;
-use bulkhead_engine::store::{Claimed, LogQuery, LogRecord, Store, StoreError};
+use bulkhead_engine::store::{Claimed, LogQuery, LogRecord, Store, StoreError, TaskOrder};
 use bytes::Bytes;
 
 use crate::world::ready;
@@ -47,6 +47,13 @@ pub(crate) struct Oracle {
     keys: BTreeMap<String, RunId>,
     /// When a run's cancellation was acknowledged, in microseconds of the simulation.
     pub(crate) cancelled: BTreeMap<RunId, u64>,
+    /// When the cancellation of a running attempt was acknowledged, likewise.
+    pub(crate) cancelled_tasks: BTreeMap<(TaskId, u32), u64>,
+    /// Inputs that were edited, durably.
+    inputs: BTreeMap<TaskId, Arc<str>>,
+    /// Keys under which somebody asked for a task to run next, and how many tasks were taken for it.
+    summons: BTreeSet<String>,
+    summoned: usize,
 }
 
 /// A run, as its events tell it.
@@ -80,6 +87,17 @@ pub(crate) struct TaskModel {
     lines: u64,
     plugin_lines: u64,
     deaths: u32,
+    /// Its attempt is told to end.
+    pub(crate) stopping: bool,
+    /// It runs out of turn, since this moment.
+    pub(crate) summoned: Option<Timestamp>,
+}
+
+impl TaskModel {
+    /// Whether it waits to be claimed.
+    pub(crate) fn waits(&self) -> bool {
+        matches!(self.status, TaskStatus::Queued | TaskStatus::Retrying)
+    }
 }
 
 /// An attempt, as its executor tells it.
@@ -123,7 +141,12 @@ impl Oracle {
 
     /// A claim gave tasks to a process.
     pub(crate) fn claimed(&mut self, process: usize, tasks: &[Claimed]) {
-        for Claimed { task, attempt, .. } in tasks {
+        for Claimed { task, attempt, input, .. } in tasks {
+            if let Some(edited) = self.inputs.get(task)
+                && edited != input
+            {
+                self.faults.push(format!("attempt {attempt} at {task} got {input}, its input was edited to {edited}"));
+            }
             let model = self.attempts.entry((*task, *attempt)).or_default();
             model.process = process;
             model.claims += 1;
@@ -140,6 +163,45 @@ impl Oracle {
         if model.completions > 1 {
             self.faults.push(format!("the end of attempt {attempt} at {task} was recorded twice"));
         }
+    }
+
+    /// Something was ordered of a task, durably.
+    pub(crate) fn ordered(&mut self, after: &Task, order: &TaskOrder, now: u64) {
+        match order {
+            TaskOrder::Edit { input, .. } => drop(self.inputs.insert(after.id, input.clone())),
+            TaskOrder::Cancel if after.state.worker().is_some() => {
+                self.cancelled_tasks.entry((after.id, after.attempt)).or_insert(now);
+            }
+            TaskOrder::Cancel | TaskOrder::Retry | TaskOrder::Skip => {}
+        }
+    }
+
+    /// A run's cancellation was acknowledged, unless it has ended since.
+    pub(crate) fn cancellation(&mut self, run: RunId, at: u64) {
+        if self.runs.get(&run).is_some_and(|model| model.stopping) {
+            self.cancelled.entry(run).or_insert(at);
+        }
+    }
+
+    /// Somebody asks for a task to run next.
+    pub(crate) fn summons_asked(&mut self, key: &str) {
+        self.summons.insert(key.to_owned());
+    }
+
+    /// All tasks that are not gone.
+    pub(crate) fn tasks(&self) -> impl Iterator<Item = TaskId> {
+        self.runs.iter().filter(|(_, run)| !run.gone).flat_map(|(id, run)| {
+            let steps = (0..).map(StepIndex).zip(&run.steps);
+            let id = *id;
+            steps.flat_map(move |(step, model)| (0..model.tasks.len() as u32).map(move |index| TaskId::new(id, step, index)))
+        })
+    }
+
+    /// Whether an attempt is at work.
+    pub(crate) fn is_running(&self, task: TaskId, attempt: u32) -> bool {
+        let model = self.runs.get(&task.run).filter(|run| !run.gone);
+        let model = model.and_then(|run| run.steps[task.step.get()].tasks.get(task.index as usize));
+        model.is_some_and(|task| task.status == TaskStatus::Running && task.attempt == attempt)
     }
 
     /// Tasks were spawned, durably.
@@ -240,6 +302,17 @@ impl Oracle {
             let task = model.steps[step.get()].tasks.get(*index as usize).ok_or("no such task")?;
             check_end(task, ended, self.attempts.get(&(id, *attempt)), readable)?;
         }
+        // Its end is an end, whatever a retry makes of it: it may have timed out before it was cancelled.
+        if let Event::Run { to, .. } = event
+            && to.is_terminal()
+        {
+            self.cancelled.remove(run);
+        }
+        if let Event::TaskSummoned { .. } = event {
+            self.summoned += 1;
+            let (taken, asked) = (self.summoned, self.summons.len());
+            hold!(taken <= asked, "{taken} tasks were summoned, {asked} were asked for");
+        }
         model.apply(event, *at)
     }
 
@@ -248,6 +321,7 @@ impl Oracle {
         for (id, model) in self.runs.iter().filter(|(_, run)| !run.gone) {
             model.check_the_end().map_err(|broken| format!("{broken}, in {id}"))?;
             let mut keys = vec![BTreeSet::new(); model.steps.len()];
+            let tails = Tails::read(store, *id)?;
             let mut after = None;
             loop {
                 let tasks = read(store.tasks(*id, Default::default(), after, 100))?;
@@ -257,6 +331,7 @@ impl Oracle {
                     let shadow = &model.steps[task.id.step.get()].tasks[task.id.index as usize];
                     hold!(task.state.status() == shadow.status, "{} is {:?}, its events say {shadow:?}", task.id, task.state);
                     hold!(task.is_plan() || keys[task.id.step.get()].insert(task.key.clone()), "{} has a key twice", task.id);
+                    tails.check(store, task)?;
                     if task.state == TaskState::Succeeded {
                         let view = read(store.task(task.id))?;
                         let output = self.attempts.get(&(task.id, task.attempt)).and_then(|attempt| attempt.output.clone());
@@ -271,6 +346,46 @@ impl Oracle {
         }
         let differences = read(store.recount())?;
         hold!(differences.is_empty(), "a recount differs: {differences:?}");
+        Ok(())
+    }
+}
+
+/// The numbers of an attempt's last lines, by its task and its number.
+struct Tails(BTreeMap<(StepIndex, u32, u32), Vec<u64>>);
+
+impl Tails {
+    /// Reads a run's whole log.
+    fn read(store: &dyn Store, run: RunId) -> Result<Self, String> {
+        let (mut tails, mut after) = (BTreeMap::new(), 0);
+        loop {
+            let page = read(store.log(run, LogQuery { after, limit: PAGE, ..LogQuery::default() }))?;
+            for line in &page.lines {
+                let tail: &mut Vec<u64> = tails.entry((line.step, line.task, line.attempt)).or_default();
+                tail.push(line.seq);
+                if tail.len() as u64 > TAIL_LINES {
+                    tail.remove(0);
+                }
+            }
+            after = page.scanned;
+            if page.scanned >= page.last {
+                return Ok(Self(tails));
+            }
+        }
+    }
+
+    /// What the records of a task's attempts say of their last lines is so.
+    fn check(&self, store: &dyn Store, task: &Task) -> Check {
+        for attempt in &task.history {
+            let lines = read(store.log_tail(task.id, attempt.tail.clone()))?;
+            let found: Vec<_> = lines.iter().map(|line| line.seq).collect();
+            let expected = self.0.get(&(task.id.step, task.id.index, attempt.number)).cloned().unwrap_or_default();
+            hold!(
+                found == expected,
+                "attempt {} at {} ended with lines {expected:?}, it says {found:?}",
+                attempt.number,
+                task.id
+            );
+        }
         Ok(())
     }
 }
@@ -370,15 +485,26 @@ impl RunModel {
                 hold!(step.status == StepStatus::Running, "tasks of a step that is {}", step.status.name());
                 hold!(step.tasks.is_empty() || !step.stopping && !stopping, "tasks of a step that is being stopped");
                 hold!(step.tasks.len() == *first as usize, "tasks are numbered from {first}, there are {}", step.tasks.len());
-                let new = TaskModel { status: TaskStatus::Queued, due: at, attempt: 0, lines: 0, plugin_lines: 0, deaths: 0 };
+                let new = TaskModel {
+                    status: TaskStatus::Queued,
+                    due: at,
+                    attempt: 0,
+                    lines: 0,
+                    plugin_lines: 0,
+                    deaths: 0,
+                    stopping: false,
+                    summoned: None,
+                };
                 step.tasks.extend(std::iter::repeat_n(new, *count as usize));
             }
             Event::Task { step, index, attempt, from, to, ended } => {
-                let open = self.status == RunStatus::Running && !self.stopping;
+                let (status, stopping) = (self.status, self.stopping);
                 let most = self.plan.steps[step.get()].concurrency;
                 let step = &mut self.steps[step.get()];
-                let open = open && !step.stopping;
+                let step_stopping = step.stopping;
                 let task = step.tasks.get_mut(*index as usize).ok_or("no such task")?;
+                let turn = status == RunStatus::Running || status == RunStatus::Paused && task.summoned.is_some();
+                let open = turn && !stopping && !step_stopping;
                 task.apply(*attempt, *from, to, ended.as_deref())?;
                 if to.status() == TaskStatus::Running {
                     hold!(open && step.status == StepStatus::Running, "a task started although nothing may");
@@ -386,8 +512,26 @@ impl RunModel {
                     hold!(most.is_none_or(|most| running <= most), "{running} tasks of the step run at once");
                 }
             }
+            Event::TaskStopping { step, index } => {
+                let task = self.task(*step, *index)?;
+                hold!(task.status == TaskStatus::Running, "a task is stopped that is {}", task.status.name());
+                task.stopping = true;
+            }
+            Event::TaskSummoned { step, index } => {
+                let task = self.task(*step, *index)?;
+                hold!(task.waits() && task.summoned.is_none(), "a task is summoned that is {task:?}");
+                task.summoned = Some(at);
+            }
+            Event::TaskEdited { step, index, .. } => {
+                let task = self.task(*step, *index)?;
+                hold!(!matches!(task.status, TaskStatus::Running | TaskStatus::Succeeded), "a task was edited that is {task:?}");
+            }
         }
         Ok(())
+    }
+
+    fn task(&mut self, step: StepIndex, index: u32) -> Result<&mut TaskModel, String> {
+        self.steps[step.get()].tasks.get_mut(index as usize).ok_or_else(|| "no such task".to_owned())
     }
 
     /// The record is what the events say.
@@ -405,7 +549,10 @@ impl RunModel {
                 succeeded: model.count(TaskStatus::Succeeded),
                 failed: model.count(TaskStatus::Failed),
                 cancelled: model.count(TaskStatus::Cancelled),
+                skipped: model.count(TaskStatus::Skipped),
             };
+            let summoned = model.tasks.iter().filter(|task| task.waits() && task.summoned.is_some()).count();
+            hold!(step.summoned as usize == summoned, "a step counts {} summoned tasks, there are {summoned}", step.summoned);
             hold!(step.tasks == counts, "a step counts {:?}, there are {counts:?}", step.tasks);
         }
         let tolerated = self.plan.tolerance.max_child_failures;
@@ -452,6 +599,12 @@ impl TaskModel {
         }
         if from.is_terminal() {
             self.deaths = 0;
+        }
+        let by_itself = from == TaskStatus::Running && to.due().is_some();
+        hold!(!self.stopping || !by_itself, "a task that was cancelled goes on: {to:?}");
+        self.stopping = false;
+        if status != TaskStatus::Running && !(from == TaskStatus::Running && status == TaskStatus::Queued) {
+            self.summoned = None;
         }
         if let Some(due) = to.due() {
             self.due = due;

@@ -6,16 +6,16 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bulkhead_core::id::{Digest, RunId, TaskId, WorkerId};
-use bulkhead_core::log::Line;
+use bulkhead_core::log::{Line, Tail};
 use bulkhead_core::machine::{Rejected, RunCommand};
 use bulkhead_core::name::Name;
 use bulkhead_core::run::Run;
 use bulkhead_core::task::{Progress, Task, TaskStatus};
 use bulkhead_core::time::Timestamp;
 use bulkhead_engine::store::{
-    Catalog, ClaimRequest, Claims, Completion, CreatedRun, DefinitionRecord, Housekeeping, Journal, LogPage, LogQuery, NewRun,
-    PluginRecord, Queue, Retention, RunFilter, RunView, Signal, Spawned, Statistics, Store, StoreError, StoreFuture, StoreResult,
-    TaskFilter, TaskSpec, TaskView, TokenRecord,
+    Catalog, ClaimRequest, Claims, Completion, CreatedRun, DefinitionRecord, Housekeeping, Journal, LogPage, LogQuery, LogRecord,
+    NewRun, PluginRecord, Queue, Retention, RunFilter, RunView, Signal, Spawned, Statistics, Store, StoreError, StoreFuture,
+    StoreResult, Summoned, Summons, TaskFilter, TaskOrder, TaskSpec, TaskView, TokenRecord,
 };
 use bulkhead_store::MemoryStore;
 use bytes::Bytes;
@@ -184,6 +184,30 @@ impl Queue for ProcessStore {
         self.call("command_run", true, None, move |me| ready(me.inner.command_run(run, command)))
     }
 
+    fn order_task(&self, task: TaskId, order: TaskOrder) -> StoreFuture<'_, Task> {
+        self.call("order_task", true, None, move |me| {
+            let before = ready(me.inner.task(task))?.task;
+            let forgotten = match &order {
+                TaskOrder::Edit { .. } => me.mutant(Mutant::LostEdit),
+                TaskOrder::Cancel => me.mutant(Mutant::ForgottenCancellation) && before.state.worker().is_some(),
+                TaskOrder::Retry | TaskOrder::Skip => false,
+            };
+            let after = if forgotten { before } else { ready(me.inner.order_task(task, order.clone()))? };
+            let now = me.world.elapsed();
+            me.world.oracle().ordered(&after, &order, now);
+            Ok(after)
+        })
+    }
+
+    fn summon(&self, mut summons: Summons) -> StoreFuture<'_, Summoned> {
+        self.call("summon", true, None, move |me| {
+            if me.mutant(Mutant::RepeatedSummons) {
+                summons.idempotency = None;
+            }
+            ready(me.inner.summon(summons))
+        })
+    }
+
     fn delete_run(&self, run: RunId) -> StoreFuture<'_, ()> {
         self.call("delete_run", true, None, move |me| ready(me.inner.delete_run(run)))
     }
@@ -332,6 +356,14 @@ impl Journal for ProcessStore {
 
     fn tasks(&self, run: RunId, filter: TaskFilter, after: Option<TaskId>, limit: usize) -> StoreFuture<'_, Vec<Task>> {
         self.call("tasks", false, None, move |me| ready(me.inner.tasks(run, filter, after, limit)))
+    }
+
+    fn count_tasks(&self, run: RunId, filter: TaskFilter) -> StoreFuture<'_, u64> {
+        self.call("count_tasks", false, None, move |me| ready(me.inner.count_tasks(run, filter)))
+    }
+
+    fn log_tail(&self, task: TaskId, tail: Tail) -> StoreFuture<'_, Vec<LogRecord>> {
+        self.call("log_tail", false, None, move |me| ready(me.inner.log_tail(task, tail)))
     }
 
     fn log(&self, run: RunId, query: LogQuery) -> StoreFuture<'_, LogPage> {

@@ -11,7 +11,7 @@ use bulkhead_engine::store::Queue as _;
 
 use crate::executor::{CANCEL_BOUND, SCRIPTED_PANIC};
 use crate::fleet::Fleet;
-use crate::oracle::RunModel;
+use crate::oracle::{RunModel, TaskModel};
 use crate::world::World;
 
 /// How often the watch looks.
@@ -52,6 +52,7 @@ pub(crate) async fn watch(world: Arc<World>, fleet: Arc<Fleet>) {
             world.violate(format!("a panic: {panic}"));
         }
         watch_cancelled(&world);
+        watch_cancelled_tasks(&world);
         if world.profile.calm {
             watch_claims(&world, &fleet);
         }
@@ -65,19 +66,42 @@ fn calls(world: &World) -> Duration {
 
 /// Cancelled runs end in time.
 fn watch_cancelled(world: &World) {
-    let (now, last_fault) = (world.elapsed(), world.last_fault());
+    let now = world.elapsed();
     let late = {
         let oracle = world.oracle();
         let late = oracle.cancelled.iter().find(|(id, at)| {
-            let (since, bound) = if world.profile.calm {
-                (**at, CANCELLED + calls(world))
-            } else {
-                (last_fault.max(**at), CANCELLED + AFTER_A_FAULT + world.profile.lease)
-            };
             let open = oracle.runs.get(id).is_some_and(|run| !run.gone && !run.status.is_terminal());
-            open && now > since + bound.as_micros() as u64
+            open && now > bound_of_cancellation(world, **at)
         });
         late.map(|(id, at)| format!("{id} was cancelled {} ms ago and has not ended", (now - at) / 1_000))
+    };
+    if let Some(late) = late {
+        world.violate(late);
+    }
+}
+
+/// How long after its cancellation something may live, and since when that counts.
+fn bound_of_cancellation(world: &World, at: u64) -> u64 {
+    let (since, bound) = if world.profile.calm {
+        (at, CANCELLED + calls(world))
+    } else {
+        (world.last_fault().max(at), CANCELLED + AFTER_A_FAULT + world.profile.lease)
+    };
+    since + bound.as_micros() as u64
+}
+
+/// Attempts whose tasks were cancelled end in time.
+fn watch_cancelled_tasks(world: &World) {
+    let now = world.elapsed();
+    let late = {
+        let oracle = world.oracle();
+        let late = oracle
+            .cancelled_tasks
+            .iter()
+            .find(|((task, attempt), at)| now > bound_of_cancellation(world, **at) && oracle.is_running(*task, *attempt));
+        late.map(|((task, attempt), at)| {
+            format!("attempt {attempt} at {task} was cancelled {} ms ago and has not ended", (now - at) / 1_000)
+        })
     };
     if let Some(late) = late {
         world.violate(late);
@@ -110,10 +134,14 @@ fn watch_claims(world: &World, fleet: &Fleet) {
 /// A task of the run that could have been claimed for as long as `bound`.
 fn waits(run: &RunModel, now: bulkhead_core::time::Timestamp, bound: Duration) -> Option<String> {
     let open = !run.stopping && matches!(run.status, RunStatus::Queued | RunStatus::Running);
-    run.steps.iter().zip(&run.plan.steps).filter(|_| open).find_map(|(step, plan)| {
+    run.steps.iter().zip(&run.plan.steps).filter(|_| !run.stopping).find_map(|(step, plan)| {
+        let turn = open;
         let running = step.count(TaskStatus::Running);
         let open = step.status == StepStatus::Running && !step.stopping && plan.concurrency.is_none_or(|most| running < most);
-        let mut waiting = step.tasks.iter().filter(|task| matches!(task.status, TaskStatus::Queued | TaskStatus::Retrying));
-        waiting.find(|task| open && task.due.after(bound) < now).map(|task| format!("a task of {} waits: {task:?}", plan.name))
+        let mut waiting = step.tasks.iter().filter(|task| task.waits());
+        let since = |task: &TaskModel| task.summoned.or(turn.then_some(task.due));
+        waiting
+            .find(|task| open && since(task).is_some_and(|since| since.after(bound) < now))
+            .map(|task| format!("a task of {} waits: {task:?}", plan.name))
     })
 }

@@ -76,6 +76,7 @@ fn the_worlds_are_rough_enough() {
         "reconciled claims",
         "started twice",
         "stubborn guest",
+        "summoned task",
     ] {
         assert!(met.contains(what), "no world of 150 has met: {what}");
     }

@@ -1,7 +1,7 @@
 //! Events: what changed.
 
 use bulkhead_core::event as core;
-use bulkhead_core::id::StepIndex;
+use bulkhead_core::id::{StepIndex, TaskId};
 use bulkhead_core::plan::Plan;
 use bulkhead_core::task::TaskState;
 use serde::{Deserialize, Serialize};
@@ -107,6 +107,36 @@ pub enum EventKind {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         ended: Option<Box<Attempt>>,
     },
+    /// A running task was cancelled: its attempt is told to end.
+    TaskStopping {
+        /// Its id.
+        task: String,
+        /// Its step.
+        step: String,
+        /// Its number in the step.
+        index: u32,
+    },
+    /// A waiting task is to run next, out of turn.
+    TaskSummoned {
+        /// Its id.
+        task: String,
+        /// Its step.
+        step: String,
+        /// Its number in the step.
+        index: u32,
+    },
+    /// A task's input was edited by hand.
+    TaskEdited {
+        /// Its id.
+        task: String,
+        /// Its step.
+        step: String,
+        /// Its number in the step.
+        index: u32,
+        /// By whom: a token's name, where there is one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
+    },
 }
 
 /// The data of a stream's `gap` event: events that the stream should have sent next are no longer kept. Read anew what you
@@ -126,6 +156,7 @@ impl Event {
             Some(step) => step.name.to_string(),
             None => step.0.to_string(),
         };
+        let id = |step: StepIndex, index: u32| TaskId::new(record.run, step, index).to_string();
         let kind = match &record.event {
             core::Event::RunCreated => EventKind::RunCreated,
             core::Event::Run { from, to } => {
@@ -139,12 +170,12 @@ impl Event {
                 failure: to.failure().map(Into::into),
             },
             core::Event::StepStopping { step, reason } => EventKind::StepStopping { step: name(*step), reason: (*reason).into() },
-            core::Event::StepRetrying { step, next } => EventKind::StepRetrying { step: name(*step), next: *next },
+            core::Event::StepRetrying { step, next, .. } => EventKind::StepRetrying { step: name(*step), next: *next },
             core::Event::TasksCreated { step, first, count, parent } => {
                 EventKind::TasksCreated { step: name(*step), first: *first, count: *count, parent: *parent }
             }
             core::Event::Task { step, index, attempt, from, to, ended } => EventKind::Task {
-                task: bulkhead_core::id::TaskId::new(record.run, *step, *index).to_string(),
+                task: id(*step, *index),
                 step: name(*step),
                 index: *index,
                 attempt: *attempt,
@@ -156,6 +187,18 @@ impl Event {
                     _ => None,
                 },
                 ended: ended.as_deref().map(|attempt| Box::new(attempt.into())),
+            },
+            core::Event::TaskStopping { step, index } => {
+                EventKind::TaskStopping { task: id(*step, *index), step: name(*step), index: *index }
+            }
+            core::Event::TaskSummoned { step, index } => {
+                EventKind::TaskSummoned { task: id(*step, *index), step: name(*step), index: *index }
+            }
+            core::Event::TaskEdited { step, index, by } => EventKind::TaskEdited {
+                task: id(*step, *index),
+                step: name(*step),
+                index: *index,
+                by: by.as_deref().map(str::to_owned),
             },
         };
         Self {

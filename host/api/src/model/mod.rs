@@ -23,10 +23,10 @@ pub use page::Page;
 pub use plugin::{Plugin, PluginDetail};
 pub use problem::Problem;
 pub use run::{
-    Failure, LineCounts, OnError, Run, RunCounts, RunDetail, RunPage, RunStatus, Step, StepPlugin, StepStatus, StopReason,
-    TaskCounts, Trigger, TriggerRequest, Usage,
+    Failure, LineCounts, OnError, Retried, Run, RunCounts, RunDetail, RunPage, RunStatus, Step, StepPlugin, StepStatus,
+    StopReason, TaskCounts, Trigger, TriggerRequest, Usage,
 };
 pub use statistics::{Health, Load, Readiness, Session, Statistics};
-pub use task::{Attempt, AttemptEnd, Progress, Task, TaskDetail, TaskPage, TaskStatus};
+pub use task::{Attempt, AttemptDetail, AttemptEnd, Processed, Progress, Task, TaskDetail, TaskPage, TaskStatus};
 pub use time::Time;
 pub use token::{NewToken, NewTokenRequest, Role, Token};

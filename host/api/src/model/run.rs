@@ -126,6 +126,9 @@ pub struct TaskCounts {
     pub failed: u64,
     /// Cancelled.
     pub cancelled: u64,
+    /// Skipped by hand: neither done nor failed.
+    #[serde(default)]
+    pub skipped: u64,
 }
 
 /// How many runs are in each state.
@@ -317,6 +320,20 @@ pub struct TriggerRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub parameters: Option<Box<RawValue>>,
+    /// Start it paused: none of its tasks starts before it is resumed, but those that `process-next` takes.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub paused: bool,
+}
+
+/// What a retry does, or would do.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Retried {
+    /// The run.
+    #[serde(flatten)]
+    pub run: RunDetail,
+    /// With `dry_run`: how many tasks would be queued again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub matching: Option<u64>,
 }
 
 impl From<core::RunStatus> for RunStatus {
@@ -388,15 +405,16 @@ impl From<core::TaskCounts> for TaskCounts {
             succeeded: counts.succeeded.into(),
             failed: counts.failed.into(),
             cancelled: counts.cancelled.into(),
+            skipped: counts.skipped.into(),
         }
     }
 }
 
-impl From<[u64; 6]> for TaskCounts {
+impl From<[u64; bulkhead_core::task::TaskStatus::COUNT]> for TaskCounts {
     /// From counts in the order of [`bulkhead_core::task::TaskStatus::ALL`].
-    fn from(counts: [u64; 6]) -> Self {
-        let [queued, running, retrying, succeeded, failed, cancelled] = counts;
-        Self { total: counts.iter().sum(), queued, running, retrying, succeeded, failed, cancelled }
+    fn from(counts: [u64; bulkhead_core::task::TaskStatus::COUNT]) -> Self {
+        let [queued, running, retrying, succeeded, failed, cancelled, skipped] = counts;
+        Self { total: counts.iter().sum(), queued, running, retrying, succeeded, failed, cancelled, skipped }
     }
 }
 

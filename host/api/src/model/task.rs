@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::run::duration_ms;
-use super::{Failure, LineCounts, TaskCounts, Time, Usage};
+use super::{Failure, LineCounts, LogLine, TaskCounts, Time, Usage};
 
 /// Where a task is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
@@ -25,6 +25,8 @@ pub enum TaskStatus {
     Failed,
     /// Cancelled.
     Cancelled,
+    /// Somebody decided that it need not be done: neither a success nor a failure.
+    Skipped,
 }
 
 /// How an attempt ended.
@@ -85,9 +87,21 @@ pub struct Task {
     /// When it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Time>,
+    /// Somebody cancelled it: its attempt is told to end.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stopping: bool,
+    /// It runs next, out of turn and although its run is paused.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub summoned: bool,
+    /// When its input was last edited by hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edited_at: Option<Time>,
+    /// By whom: a token's name, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edited_by: Option<String>,
     /// Its log lines by level, of all attempts.
     pub lines: LineCounts,
-    /// What the attempts that its record keeps used.
+    /// What all its attempts used.
     pub usage: Usage,
     /// What it last said of its progress.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -107,7 +121,30 @@ pub struct TaskDetail {
     #[schema(value_type = serde_json::Value)]
     pub output: Box<RawValue>,
     /// Its latest attempts that ended, oldest first.
-    pub attempts: Vec<Attempt>,
+    pub attempts: Vec<AttemptDetail>,
+    /// The last lines of the attempt that is at work.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub log_tail: Vec<LogLine>,
+}
+
+/// An attempt with the end of its log.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct AttemptDetail {
+    /// The attempt.
+    #[serde(flatten)]
+    pub attempt: Attempt,
+    /// Its last lines, at most 20.
+    pub log_tail: Vec<LogLine>,
+}
+
+/// What `process-next` did.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Processed {
+    /// The task that it took, as it is now.
+    pub task: TaskDetail,
+    /// The attempt that is the answer. Absent where it is still at work, or where the task went before it began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<AttemptDetail>,
 }
 
 /// A page of tasks, in the order of their ids.
@@ -170,6 +207,7 @@ impl From<core::TaskStatus> for TaskStatus {
             core::TaskStatus::Succeeded => Self::Succeeded,
             core::TaskStatus::Failed => Self::Failed,
             core::TaskStatus::Cancelled => Self::Cancelled,
+            core::TaskStatus::Skipped => Self::Skipped,
         }
     }
 }
@@ -222,8 +260,6 @@ impl Task {
             core::TaskState::Running { since, .. } => Some((*since).into()),
             _ => None,
         };
-        let mut usage = bulkhead_core::run::Usage::default();
-        task.history.iter().for_each(|attempt| usage.add(&attempt.usage));
         Self {
             id: task.id.to_string(),
             run: task.id.run.to_string(),
@@ -241,21 +277,37 @@ impl Task {
             host_deaths: task.host_deaths,
             created_at: task.created_at.into(),
             ended_at: task.ended_at.map(Into::into),
+            stopping: task.stop,
+            summoned: task.summoned,
+            edited_at: task.edited.as_ref().map(|edit| edit.at.into()),
+            edited_by: task.edited.as_ref().and_then(|edit| edit.by.as_deref().map(str::to_owned)),
             lines: task.lines.into(),
-            usage: usage.into(),
+            usage: task.usage.into(),
             progress: task.progress.as_ref().map(Into::into),
         }
     }
 }
 
 impl TaskDetail {
-    /// A task with what lies beside its record; `input` and `output` are JSON text.
-    pub fn new(task: &core::Task, plan: &Plan, input: &str, output: Option<&str>) -> Self {
+    /// A task with what lies beside its record; `input` and `output` are JSON text. `tail` gives the last lines of an attempt, by
+    /// its number.
+    pub fn new(
+        task: &core::Task,
+        plan: &Plan,
+        input: &str,
+        output: Option<&str>,
+        mut tail: impl FnMut(u32) -> Vec<LogLine>,
+    ) -> Self {
         Self {
             task: Task::new(task, plan),
             input: raw_json(input),
             output: raw_json(output.unwrap_or("")),
-            attempts: task.history.iter().map(Into::into).collect(),
+            attempts: task
+                .history
+                .iter()
+                .map(|attempt| AttemptDetail { attempt: attempt.into(), log_tail: tail(attempt.number) })
+                .collect(),
+            log_tail: if task.state.worker().is_some() { tail(task.attempt) } else { Vec::new() },
         }
     }
 }

@@ -3,6 +3,7 @@
 pub(crate) mod definitions;
 pub(crate) mod events;
 pub(crate) mod logs;
+pub(crate) mod orders;
 pub(crate) mod plugins;
 pub(crate) mod runs;
 pub(crate) mod system;

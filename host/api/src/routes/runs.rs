@@ -3,19 +3,21 @@
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use bulkhead_core::failure::{CAUSE_NAMES, CauseSet, FailureFilter};
 use bulkhead_core::id::RunId;
 use bulkhead_core::machine::RunCommand;
 use bulkhead_core::name::Name;
 use bulkhead_core::run::RunStatus as CoreRunStatus;
-use bulkhead_engine::store::{RunFilter, RunView};
+use bulkhead_engine::store::{RunFilter, RunView, TaskFilter};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::json;
+use super::tasks::step_named;
 use super::wait::{Answer, Until, wait};
 use crate::cursor::Cursor as _;
-use crate::extract::{List, Path, Query, Wait, header_text, invalid, limit};
-use crate::model::{Run, RunDetail, RunPage, RunStatus, Time};
+use crate::extract::{List, Path, Query, Wait, header_text, invalid, limit, nearest};
+use crate::model::{Retried, Run, RunDetail, RunPage, RunStatus, Time};
 use crate::problem::{ApiError, ApiResult, ProblemKind};
 use crate::state::ApiState;
 
@@ -158,13 +160,68 @@ pub(crate) async fn resume(state: State<ApiState>, id: Path<RunId>, query: Query
 
 /// Retry what failed
 ///
-/// Queues the failed tasks of every step again, and the steps that were skipped because of them.
+/// Queues the failed and cancelled tasks of every step again, or those that match, and the steps that were skipped because of
+/// them. It is answered at once; a million tasks take a while. With `dry_run` nothing changes, and `matching` says how many tasks
+/// there are.
 #[utoipa::path(
     post, path = "/api/v1/runs/{id}/retry", tag = "runs",
-    params(("id" = String, Path, description = "The run's id"), CommandQuery), responses((status = OK, body = RunDetail))
+    params(("id" = String, Path, description = "The run's id"), RetryQuery), responses((status = OK, body = Retried))
 )]
-pub(crate) async fn retry(state: State<ApiState>, id: Path<RunId>, query: Query<CommandQuery>) -> ApiResult<Response> {
-    command(state, id, query, RunCommand::RetryFailed).await
+pub(crate) async fn retry(
+    State(state): State<ApiState>,
+    Path(id): Path<RunId>,
+    Query(query): Query<RetryQuery>,
+) -> ApiResult<Response> {
+    let view = state.store.run(id).await?;
+    let step = query.step.map(|name| step_named(&view.plan, &name)).transpose()?;
+    let filter = failure_filter(&query.cause.0, query.text)?;
+    let tasks = TaskFilter { step, failure: Some(filter.clone()), ..TaskFilter::default() };
+    if query.dry_run {
+        let matching = Some(state.store.count_tasks(id, tasks).await?);
+        return Ok(json(&Retried { run: detail(&view), matching }));
+    }
+    if step.is_none() && filter.is_all() {
+        state.store.command_run(id, RunCommand::RetryFailed).await?;
+    } else if view.run.state.status() == CoreRunStatus::Cancelled || !state.store.tasks(id, tasks, None, 1).await?.is_empty() {
+        // A run is not opened again for nothing.
+        state.store.command_run(id, RunCommand::RetryMatching { step, filter }).await?;
+    }
+    let view = match query.wait {
+        None => state.store.run(id).await?,
+        Some(Wait(longest)) => wait(&state, id, Until::Ended, longest).await?,
+    };
+    Ok(json(&Retried { run: detail(&view), matching: None }))
+}
+
+/// What to retry.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct RetryQuery {
+    /// Of the step with this name.
+    step: Option<String>,
+    /// Failed for one of these causes, with commas between them.
+    #[param(value_type = Option<String>, example = "panic,timed-out")]
+    cause: List<String>,
+    /// With this text in the failure's message.
+    text: Option<String>,
+    /// Only say how many tasks there are.
+    dry_run: bool,
+    /// Wait so long at most (`30s`, `500ms`, at most 60 s) for the run's end.
+    #[param(value_type = Option<String>, example = "30s")]
+    wait: Option<Wait>,
+}
+
+/// Which failures are meant.
+pub(crate) fn failure_filter(causes: &[String], text: Option<String>) -> ApiResult<FailureFilter> {
+    let causes = CauseSet::from_names(causes.iter().map(String::as_str)).map_err(|unknown| {
+        let help = match nearest(unknown, CAUSE_NAMES.into_iter()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("there are {}", CAUSE_NAMES.join(", ")),
+        };
+        invalid("cause", format!("there is no cause `{unknown}`: {help}"))
+    })?;
+    Ok(FailureFilter { causes, text: text.map(Into::into) })
 }
 
 async fn command(

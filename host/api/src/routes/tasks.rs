@@ -1,18 +1,21 @@
 //! Tasks: list those of a run, read one with its attempts.
 
+use std::collections::HashMap;
+
 use axum::extract::State;
 use axum::response::Response;
 use bulkhead_core::id::{RunId, StepIndex, TaskId};
 use bulkhead_core::plan::Plan;
 use bulkhead_core::task::TaskStatus as CoreTaskStatus;
-use bulkhead_engine::store::TaskFilter;
+use bulkhead_engine::store::{TaskFilter, TaskView};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::json;
+use super::runs::failure_filter;
 use crate::cursor::Cursor as _;
 use crate::extract::{List, Path, Query, invalid, limit, nearest};
-use crate::model::{Task, TaskDetail, TaskPage, TaskStatus};
+use crate::model::{LogLine, Task, TaskDetail, TaskPage, TaskStatus};
 use crate::problem::{ApiError, ApiResult, ProblemKind};
 use crate::state::ApiState;
 
@@ -26,6 +29,11 @@ pub(crate) struct TasksQuery {
     state: List<TaskStatus>,
     /// Of the step with this name.
     step: Option<String>,
+    /// Failed for one of these causes, with commas between them.
+    #[param(value_type = Option<String>, example = "panic,timed-out")]
+    cause: List<String>,
+    /// With this text in the failure's message.
+    text: Option<String>,
     /// `next` of the page before.
     cursor: Option<String>,
     /// How many, 1 to 1,000; 100 where absent.
@@ -48,7 +56,9 @@ pub(crate) async fn list(
     let after = TaskId::decode(query.cursor.as_deref())?;
     let view = state.store.run(id).await?;
     let step = query.step.map(|name| step_named(&view.plan, &name)).transpose()?;
-    let filter = TaskFilter { statuses: query.state.0.into_iter().map(core_status).collect(), step };
+    let failure = failure_filter(&query.cause.0, query.text)?;
+    let failure = (!failure.is_all()).then_some(failure);
+    let filter = TaskFilter { statuses: query.state.0.into_iter().map(core_status).collect(), step, failure };
     let tasks = state.store.tasks(id, filter, after, limit + 1).await?;
     let page = super::page(tasks, limit, |task| task.id.encode(), |task| Task::new(task, &view.plan));
     let counts = step.map_or_else(|| view.run.tasks(), |step| view.run.step(step).tasks);
@@ -57,15 +67,35 @@ pub(crate) async fn list(
 
 /// Get a task
 ///
-/// With its input, its output, and its attempts with their causes and backtraces.
+/// With its input, its output, and its attempts with their causes, their backtraces and the last lines of their logs.
 #[utoipa::path(
     get, path = "/api/v1/tasks/{id}", tag = "tasks",
     params(("id" = String, Path, description = "The task's id")), responses((status = OK, body = TaskDetail))
 )]
 pub(crate) async fn get(State(state): State<ApiState>, Path(id): Path<TaskId>) -> ApiResult<Response> {
+    Ok(json(&detail(&state, id).await?))
+}
+
+/// A task as it is answered.
+pub(crate) async fn detail(state: &ApiState, id: TaskId) -> ApiResult<TaskDetail> {
     let view = state.store.task(id).await?;
-    let plan = state.plan_of_id(id.run).await?.ok_or_else(|| ApiError::new(ProblemKind::NotFound, "there is no such run"))?;
-    Ok(json(&TaskDetail::new(&view.task, &plan, &view.input, view.output.as_deref())))
+    detail_of(state, &view).await
+}
+
+/// The same of a task that was just read.
+pub(crate) async fn detail_of(state: &ApiState, view: &TaskView) -> ApiResult<TaskDetail> {
+    let task = &view.task;
+    let plan =
+        state.plan_of_id(task.id.run).await?.ok_or_else(|| ApiError::new(ProblemKind::NotFound, "there is no such run"))?;
+    let mut tails = HashMap::new();
+    let running = task.state.worker().map(|_| (task.attempt, &task.tail));
+    for (attempt, tail) in task.history.iter().map(|attempt| (attempt.number, &attempt.tail)).chain(running) {
+        if !tail.is_empty() {
+            let lines = state.store.log_tail(task.id, tail.clone()).await?;
+            tails.insert(attempt, lines.iter().map(|line| LogLine::new(line, &plan)).collect::<Vec<_>>());
+        }
+    }
+    Ok(TaskDetail::new(task, &plan, &view.input, view.output.as_deref(), |attempt| tails.remove(&attempt).unwrap_or_default()))
 }
 
 /// The step of a plan that has this name.
@@ -88,5 +118,6 @@ fn core_status(status: TaskStatus) -> CoreTaskStatus {
         TaskStatus::Succeeded => CoreTaskStatus::Succeeded,
         TaskStatus::Failed => CoreTaskStatus::Failed,
         TaskStatus::Cancelled => CoreTaskStatus::Cancelled,
+        TaskStatus::Skipped => CoreTaskStatus::Skipped,
     }
 }

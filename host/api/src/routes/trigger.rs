@@ -25,7 +25,7 @@ use crate::state::ApiState;
 /// The longest idempotency key, in characters.
 const MAX_KEY_LEN: usize = 255;
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+pub(crate) const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// How to start a run.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -57,10 +57,10 @@ pub(crate) async fn stored(
 ) -> ApiResult<Response> {
     let headers = request.headers().clone();
     let body = extract::body(request, state.config.body_limit).await?;
-    let TriggerRequest { parameters } = extract::json(&headers, &body)?;
+    let TriggerRequest { parameters, paused } = extract::json(&headers, &body)?;
     let idempotency = idempotency(&headers, &caller, id.as_str(), &body)?;
     let parameters = parameters.map(|parameters| parameters.get().into());
-    let request = RunRequest { parameters, trigger: Trigger::Api, idempotency, random: rand::random() };
+    let request = RunRequest { parameters, trigger: Trigger::Api, paused, idempotency, random: rand::random() };
     answer(&state, state.jobs.trigger(id, request).await, query).await
 }
 
@@ -85,7 +85,7 @@ pub(crate) async fn text(
     let body = extract::body(request, state.config.body_limit).await?;
     let text = extract::toml(&headers, &body)?;
     let idempotency = idempotency(&headers, &caller, "", &body)?;
-    let request = RunRequest { parameters: None, trigger: Trigger::Api, idempotency, random: rand::random() };
+    let request = RunRequest { parameters: None, trigger: Trigger::Api, paused: false, idempotency, random: rand::random() };
     answer(&state, state.jobs.run(&text, request).await, query).await
 }
 
@@ -113,8 +113,8 @@ async fn answer(state: &ApiState, started: Result<Started, JobError>, query: Tri
     Ok(response.into_response())
 }
 
-/// The key under which this happens once. It is unique among the requests with the same token.
-fn idempotency(headers: &HeaderMap, caller: &Caller, definition: &str, body: &[u8]) -> ApiResult<Option<Idempotency>> {
+/// The key under which this happens once. It is unique among the requests with the same token; `what` and `body` say which request.
+pub(crate) fn idempotency(headers: &HeaderMap, caller: &Caller, what: &str, body: &[u8]) -> ApiResult<Option<Idempotency>> {
     let Some(key) = header_text(headers, IDEMPOTENCY_KEY)? else {
         return Ok(None);
     };
@@ -123,6 +123,6 @@ fn idempotency(headers: &HeaderMap, caller: &Caller, definition: &str, body: &[u
     }
     let scope = caller.token.as_ref().map_or("", |(name, _)| name.as_str());
     // No name has a line break in it, so different requests never look the same.
-    let digest = Sha256::new().chain_update(definition).chain_update("\n").chain_update(body).finalize();
+    let digest = Sha256::new().chain_update(what).chain_update("\n").chain_update(body).finalize();
     Ok(Some(Idempotency { key: format!("{scope}:{key}"), request: Digest::from_bytes(digest.into()) }))
 }

@@ -56,10 +56,13 @@ async fn what_is_asked_wrongly_is_a_problem() {
     for path in ["", "/tasks", "/logs", "/logs/download", "/logs/stream"] {
         server.get(&format!("/api/v1/runs/{NO_RUN}{path}")).await.expect_problem(404, "not-found");
     }
-    for command in ["cancel", "pause", "resume", "retry"] {
+    for command in ["cancel", "pause", "resume", "retry", "process-next"] {
         server.post(&format!("/api/v1/runs/{NO_RUN}/{command}"), "").await.expect_problem(404, "not-found");
     }
     server.get(&format!("/api/v1/tasks/{NO_TASK}")).await.expect_problem(404, "not-found");
+    for order in ["retry", "skip", "cancel"] {
+        server.post(&format!("/api/v1/tasks/{NO_TASK}/{order}"), "").await.expect_problem(404, "not-found");
+    }
     server.delete(&format!("/api/v1/runs/{NO_RUN}")).await.expect_problem(404, "not-found");
 
     let problem = server.get("/api/v1/runs?stat=failed").await.expect_problem(400, "invalid-parameter");

@@ -5,6 +5,7 @@ mod definitions;
 mod errors;
 mod limits;
 mod openapi;
+mod orders;
 mod runs;
 mod streams;
 mod support;

@@ -88,6 +88,27 @@ impl Client {
         self.read(response).await
     }
 
+    /// Has something done that a query describes, once for a key where there is one.
+    pub(crate) async fn post_with<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+        key: Option<&str>,
+    ) -> CliResult<T> {
+        let mut request = self.request(Method::POST, path).query(query).timeout(ANSWER_LIMIT);
+        if let Some(key) = key {
+            request = request.header("idempotency-key", key);
+        }
+        let response = self.send(request).await?;
+        self.read(response).await
+    }
+
+    /// Replaces something by JSON.
+    pub(crate) async fn put_json<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> CliResult<T> {
+        let response = self.send(self.request(Method::PUT, path).json(body).timeout(ANSWER_LIMIT)).await?;
+        self.read(response).await
+    }
+
     /// Has something made from JSON, once for each key.
     pub(crate) async fn create<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize, key: &str) -> CliResult<T> {
         let request = self.request(Method::POST, path).json(body).header("idempotency-key", key).timeout(ANSWER_LIMIT);

@@ -5,4 +5,5 @@ pub(crate) mod doctor;
 pub(crate) mod run;
 pub(crate) mod runs;
 pub(crate) mod serve;
+pub(crate) mod tasks;
 pub(crate) mod tokens;

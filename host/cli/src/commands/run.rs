@@ -58,6 +58,7 @@ pub(crate) async fn run(args: RunArgs, output: &Output) -> CliResult<u8> {
     let request = RunRequest {
         parameters: parameters::collect(&args.parameters)?,
         trigger: Trigger::Cli,
+        paused: false,
         idempotency: None,
         random: rand::random(),
     };
@@ -221,7 +222,7 @@ impl<'a> Follower<'a> {
         self.bars.clear();
         let run = self.detail().await?;
         let state = run.run.state;
-        let filter = TaskFilter { statuses: vec![TaskStatus::Failed], step: None };
+        let filter = TaskFilter { statuses: vec![TaskStatus::Failed], ..TaskFilter::default() };
         let mut failed = Vec::new();
         while failed.len() < Failures::MAX_LOOKED_AT {
             let after = failed.last().map(|task: &bulkhead_core::task::Task| task.id);

@@ -1,14 +1,14 @@
-//! The client commands about runs: trigger, list, show, wait, follow, cancel, pause, resume, retry.
+//! The client commands about runs: trigger, list, show, wait, follow, cancel, pause, resume.
 
 use bulkhead_api::model::{LogLine, LogPage, Run, RunDetail, RunStatus, Task, TriggerRequest};
 use serde_json::value::RawValue;
 
-use crate::args::{LineFormat, ListRunsArgs, LogsArgs, RunIdArgs, RunsArgs, RunsCommand, TasksArgs, TriggerArgs};
+use crate::args::{LineFormat, ListRunsArgs, LogsArgs, RunIdArgs, RunsArgs, RunsCommand, TriggerArgs};
 use crate::client::{Client, LogFilter, follow_log, wait_for_end};
 use crate::error::{CliError, CliResult};
 use crate::exit_codes;
 use crate::output::line::LineRenderer;
-use crate::output::summary::{Failures, RunSummary, elapsed, one_line, state_style};
+use crate::output::summary::{Failures, RunSummary, elapsed, state_style};
 use crate::output::table::{Cell, Table};
 use crate::output::{Output, format};
 use crate::parameters;
@@ -22,7 +22,7 @@ pub(crate) async fn trigger(args: TriggerArgs, output: &Output) -> CliResult<u8>
         .map_err(|error| CliError::usage(error.to_string()))?;
     let key = args.idempotency_key.unwrap_or_else(|| format!("{:032x}", rand::random::<u128>()));
     let path = format!("/definitions/{}/runs", segment(&args.definition));
-    let run: Run = client.create(&path, &TriggerRequest { parameters }, &key).await?;
+    let run: Run = client.create(&path, &TriggerRequest { parameters, paused: args.paused }, &key).await?;
     if args.follow || args.wait {
         output.note(&run.id);
         if args.follow {
@@ -159,39 +159,12 @@ pub(crate) async fn command(args: RunIdArgs, command: &str, output: &Output) -> 
     Ok(exit_codes::SUCCEEDED)
 }
 
-/// Lists a run's tasks.
-pub(crate) async fn tasks(args: TasksArgs, output: &Output) -> CliResult<u8> {
-    let client = Client::new(&args.client)?;
-    let mut query = states(&args.state);
-    query.extend(args.step.map(|step| ("step", step)));
-    let tasks: Vec<Task> = client.list(&format!("{}/tasks", run_path(&args.run)), &query, args.limit).await?;
-    output.result(&tasks, |tasks| {
-        let mut table = Table::new(&["step", ">task", "key", "state", ">attempt", ">lines", ">memory", ">fuel", "failure"]);
-        for task in tasks {
-            let state = format::name(&task.state);
-            table.row(vec![
-                Cell::text(&task.step),
-                Cell::number(task.index.to_string()),
-                Cell::text(crate::output::summary::first_line(&task.key)),
-                Cell::text(&state).styled(state_style(&state)),
-                Cell::number(task.attempt.to_string()),
-                Cell::number(format::count(task.lines.total)),
-                Cell::number(format::bytes(task.usage.peak_memory_bytes)),
-                Cell::number(format::count(task.usage.fuel)),
-                Cell::text(task.failure.as_ref().map(one_line).unwrap_or_default()),
-            ]);
-        }
-        if table.is_empty() { "no tasks".to_owned() } else { table.render(output.paint()) }
-    })?;
-    Ok(exit_codes::SUCCEEDED)
-}
-
 /// The query for these states; for all where there is none.
-fn states(states: &[String]) -> Vec<(&'static str, String)> {
+pub(crate) fn states(states: &[String]) -> Vec<(&'static str, String)> {
     if states.is_empty() { Vec::new() } else { vec![("state", states.join(","))] }
 }
 
-fn run_path(id: &str) -> String {
+pub(crate) fn run_path(id: &str) -> String {
     format!("/runs/{}", segment(id))
 }
 

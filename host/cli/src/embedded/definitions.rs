@@ -50,7 +50,13 @@ pub(crate) async fn auto_start(store: &dyn Store, jobs: &Jobs) -> CliResult<()> 
             if !(definition.auto_start && definition.enabled) {
                 continue;
             }
-            let request = RunRequest { parameters: None, trigger: Trigger::AutoStart, idempotency: None, random: rand::random() };
+            let request = RunRequest {
+                parameters: None,
+                trigger: Trigger::AutoStart,
+                paused: false,
+                idempotency: None,
+                random: rand::random(),
+            };
             match jobs.trigger(record.id.clone(), request).await {
                 Ok(created) => tracing::info!(definition = %record.id, run_id = %created.run.id, "run started"),
                 Err(JobError::Store(error)) => return Err(error.into()),

@@ -56,22 +56,28 @@ fn settle(run: &Run, plan: &Plan, index: StepIndex) -> Option<Event> {
         if let Some(reason) = run.stop {
             return Some(Event::StepStopping { step: index, reason });
         }
-        let stops = step.plan_failed || plan.tolerance.failure_action == FailureAction::Stop && exceeds(step, plan);
-        if stops && step.retry_from.is_none() && step.tasks.live() > 0 {
+        let exceeds = || exceeds(step, plan) && step.tasks.failed > step.forgiven;
+        let stops = step.plan_failed || plan.tolerance.failure_action == FailureAction::Stop && exceeds();
+        if stops && step.retries.is_empty() && step.tasks.live() > 0 {
             return Some(Event::StepStopping { step: index, reason: StopReason::Failed });
         }
     }
-    if step.tasks.live() > 0 || (step.retry_from.is_some() && step.stop.is_none()) {
+    if step.tasks.live() > 0 || (!step.retries.is_empty() && step.stop.is_none()) {
         return None;
     }
     let to = match step.stop {
         Some(StopReason::Cancelled | StopReason::TimedOut) => StepState::Cancelled,
         _ if step.plan_failed || exceeds(step, plan) => StepState::Failed(step_failure(step, plan)),
-        // It was stopped once, was opened again by a retry, and tasks that were cancelled then are still not done.
+        // By hand, or when the step was stopped once, before a retry opened it again.
         _ if step.tasks.cancelled > 0 => StepState::Failed(left_undone(step)),
         _ => StepState::Succeeded,
     };
     Some(Event::Step { step: index, from: StepStatus::Running, to })
+}
+
+/// Whether a step whose tasks have all ended ends well.
+pub(super) fn is_good(step: &Step, plan: &Plan) -> bool {
+    step.tasks.live() == 0 && !step.plan_failed && step.tasks.cancelled == 0 && !exceeds(step, plan)
 }
 
 /// Whether more tasks failed than the step bears.
@@ -96,7 +102,7 @@ fn left_undone(step: &Step) -> Failure {
     let (cancelled, total) = (step.tasks.cancelled, step.tasks.total());
     Failure::new(
         Cause::Cancelled,
-        format!("{cancelled} of {total} tasks were cancelled when the step was stopped, and are not done"),
+        format!("{cancelled} of {total} tasks were cancelled and are not done: retry them, or skip them"),
     )
 }
 
@@ -117,10 +123,17 @@ fn outcome(run: &Run, plan: &Plan) -> RunState {
         (StepState::Failed(failure), OnError::Fail) => Some((plan, failure)),
         _ => None,
     });
-    match failed {
-        Some((step, failure)) => {
+    // It was cancelled when the run was stopped; since then the run was opened again for other steps.
+    let undone = run.steps.iter().zip(&plan.steps).find(|(step, _)| step.state == StepState::Cancelled);
+    match (failed, undone) {
+        (Some((step, failure)), _) => {
             RunState::Failed(Failure::new(failure.cause, format!("step `{}`: {}", step.name, failure.message)))
         }
-        None => RunState::Succeeded,
+        (None, Some((_, step))) => {
+            let message =
+                format!("step `{}` was cancelled before and is not done: retry what failed in the whole run", step.name);
+            RunState::Failed(Failure::new(Cause::Cancelled, message))
+        }
+        (None, None) => RunState::Succeeded,
     }
 }

@@ -2,8 +2,9 @@
 
 use super::{run_may_become, step_may_become, task_may_become};
 use crate::event::Event;
-use crate::run::{Run, RunState, StepState};
-use crate::task::{AttemptEnd, MAX_HISTORY, PLAN_INDEX, Task, TaskState};
+use crate::log::Tail;
+use crate::run::{Run, RunState, StepRetry, StepState};
+use crate::task::{AttemptEnd, Edit, MAX_HISTORY, PLAN_INDEX, Task, TaskState, TaskStatus};
 use crate::time::Timestamp;
 
 /// The longest message that a step keeps of its first failure, in bytes.
@@ -35,7 +36,6 @@ pub fn evolve(run: &mut Run, task: Option<&mut Task>, event: &Event, now: Timest
             assert!(step.state.status() == *from && step_may_become(*from, to.status()), "a step went {from:?} -> {to:?}");
             if *to == StepState::Running {
                 step.started_at.get_or_insert(now);
-                step.first_failure = None;
             }
             step.ended_at = to.status().is_terminal().then_some(now);
             if step.ended_at.is_some() {
@@ -46,13 +46,18 @@ pub fn evolve(run: &mut Run, task: Option<&mut Task>, event: &Event, now: Timest
         Event::StepStopping { step, reason } => {
             let step = run.step_mut(*step);
             step.stop = Some(*reason);
-            step.retry_from = None;
+            step.retries.clear();
         }
-        Event::StepRetrying { step, next } => {
+        Event::StepRetrying { step, filter: Some(filter), next } => {
             let step = run.step_mut(*step);
-            step.retry_from = *next;
-            if *next == Some(0) {
-                step.first_failure = None;
+            step.retries.push(StepRetry { filter: filter.clone(), next: next.unwrap_or(0) });
+        }
+        Event::StepRetrying { step, filter: None, next } => {
+            let retries = &mut run.step_mut(*step).retries;
+            match (retries.first_mut(), *next) {
+                (Some(retry), Some(next)) => retry.next = next,
+                (Some(_), None) => drop(retries.remove(0)),
+                (None, _) => {}
             }
         }
         Event::TasksCreated { step, first, count, .. } => {
@@ -65,10 +70,33 @@ pub fn evolve(run: &mut Run, task: Option<&mut Task>, event: &Event, now: Timest
             let task = task.expect("an event of a task comes with the task");
             assert_eq!((task.id.step, task.id.index), (*step, *index), "an event of another task");
             assert!(task.state.status() == *from && task_may_become(*from, to.status()), "a task went {from:?} -> {to:?}");
+            let summoned = task.waits_summoned();
             evolve_step_of_task(run, event);
             evolve_task(task, event, now);
+            count_summoned(run, task, summoned);
+            if matches!(to, TaskState::Running { .. }) {
+                run.started_at.get_or_insert(now);
+            }
+        }
+        Event::TaskStopping { .. } | Event::TaskSummoned { .. } | Event::TaskEdited { .. } => {
+            let task = task.expect("an event of a task comes with the task");
+            assert_eq!(event.task(), Some((task.id.step, task.id.index)), "an event of another task");
+            let summoned = task.waits_summoned();
+            match event {
+                Event::TaskStopping { .. } => task.stop = true,
+                Event::TaskSummoned { .. } => task.summoned = true,
+                Event::TaskEdited { by, .. } => task.edited = Some(Edit { at: now, by: by.clone() }),
+                _ => {}
+            }
+            count_summoned(run, task, summoned);
         }
     }
+}
+
+/// The counter of the tasks that wait out of turn; `before` says whether this one did.
+fn count_summoned(run: &mut Run, task: &Task, before: bool) {
+    let count = &mut run.step_mut(task.id.step).summoned;
+    *count = *count + u32::from(task.waits_summoned()) - u32::from(before);
 }
 
 /// The counters of the step that a task belongs to.
@@ -77,6 +105,13 @@ fn evolve_step_of_task(run: &mut Run, event: &Event) {
     let step = run.step_mut(*step);
     *step.tasks.of_mut(*from) -= 1;
     *step.tasks.of_mut(to.status()) += 1;
+    // A task that is tried again must not stop its step for what had failed before.
+    if from.is_terminal() && to.status() == TaskStatus::Queued {
+        step.forgiven = step.tasks.failed;
+    }
+    if step.tasks.failed == 0 {
+        step.first_failure = None;
+    }
     if *index == PLAN_INDEX {
         step.plan_failed = matches!(to, TaskState::Failed(_));
     }
@@ -102,7 +137,11 @@ fn evolve_task(task: &mut Task, event: &Event, now: Timestamp) {
     if matches!(to, TaskState::Running { .. }) {
         task.attempt_lines = 0;
         task.progress = None;
+        task.tail = Tail::default();
     }
+    task.stop = false;
+    // Whoever summoned it waits for an end of its own: that its worker went away is none.
+    task.summoned &= matches!(to, TaskState::Running { .. }) || *from == TaskStatus::Running && to.status() == TaskStatus::Queued;
     if from.is_terminal() {
         (task.failures, task.host_deaths) = (0, 0);
     }
@@ -115,6 +154,7 @@ fn evolve_task(task: &mut Task, event: &Event, now: Timestamp) {
         if task.history.len() == MAX_HISTORY {
             task.history.remove(0);
         }
+        task.usage.add(&ended.usage);
         task.history.push((**ended).clone());
     }
     task.ended_at = to.status().is_terminal().then_some(now);

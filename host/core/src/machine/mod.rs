@@ -15,7 +15,7 @@ pub use evolve::evolve;
 pub use run::{RunCommand, create, decide_run};
 pub use task::{Report, TaskCommand, decide_spawn, decide_task};
 
-use crate::run::{RunStatus, StepStatus};
+use crate::run::{MAX_RETRIES_AT_ONCE, RunStatus, StepStatus};
 use crate::task::TaskStatus;
 
 /// Why a command does nothing.
@@ -50,6 +50,24 @@ pub enum Rejected {
     /// The run or the step is being stopped.
     #[error("the run is ending")]
     Stopping,
+    /// The step's `plan` failed, and its tasks can't be all there.
+    #[error("the step's plan failed: retry or skip that first (its task 0)")]
+    PlanFailed,
+    /// A step's `plan` has no input.
+    #[error("this task is its step's plan: it has no input")]
+    NoInput,
+    /// No task waits that could run next.
+    #[error("no task waits: all have ended or are running")]
+    NothingWaits,
+    /// As many tasks as may be are summoned already.
+    #[error("{limit} tasks are to run next already: wait until some of them have started")]
+    TooManySummoned {
+        /// The limit.
+        limit: usize,
+    },
+    /// As many retries as may be are under way already.
+    #[error("{MAX_RETRIES_AT_ONCE} retries of the step are under way: wait until one of them is through")]
+    TooManyRetries,
     /// The step has as many tasks as its limit allows.
     #[error("the step may spawn {limit} tasks in all (`limits.spawned_tasks`)")]
     SpawnQuota {
@@ -86,12 +104,13 @@ pub const fn step_may_become(from: StepStatus, to: StepStatus) -> bool {
 
 /// Whether a task may go from one state to another. [`evolve()`] refuses anything else.
 pub const fn task_may_become(from: TaskStatus, to: TaskStatus) -> bool {
-    use TaskStatus::{Cancelled, Failed, Queued, Retrying, Running, Succeeded};
+    use TaskStatus::{Cancelled, Failed, Queued, Retrying, Running, Skipped, Succeeded};
     match from {
-        Queued | Retrying => matches!(to, Running | Cancelled),
+        Queued | Retrying => matches!(to, Running | Cancelled | Skipped),
         Running => matches!(to, Queued | Retrying | Succeeded | Failed | Cancelled),
-        // Retrying by hand queues a dead letter again, and what was cancelled because its step was stopped.
-        Failed | Cancelled => matches!(to, Queued),
+        // Retrying by hand queues again what did not succeed.
+        Failed | Cancelled => matches!(to, Queued | Skipped),
+        Skipped => matches!(to, Queued),
         Succeeded => false,
     }
 }

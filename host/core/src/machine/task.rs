@@ -1,11 +1,12 @@
 //! Commands to one task.
 
-use super::Rejected;
+use super::run::reopen;
+use super::{Rejected, consequence};
 use crate::event::Event;
 use crate::failure::{Cause, Failure};
 use crate::id::WorkerId;
 use crate::plan::Plan;
-use crate::run::{Run, RunState, RunStatus, StopReason, Usage};
+use crate::run::{Run, RunState, RunStatus, StepStatus, Usage};
 use crate::task::{Attempt, AttemptEnd, QUARANTINE_HOST_DEATHS, Task, TaskState, TaskStatus};
 use crate::time::Timestamp;
 
@@ -29,9 +30,22 @@ pub enum TaskCommand {
     /// Its worker died or stopped renewing its lease.
     LoseWorker,
     /// The sweep of a stopping step reached it.
-    Cancel,
+    SweepCancel,
     /// The sweep of a step that is being retried reached it: it is to be tried again although it failed or was cancelled.
+    SweepRetry,
+    /// Try it again although it failed, was cancelled or was skipped. What is to be tried anyway stays so.
     Retry,
+    /// It need not be done: neither a success nor a failure.
+    Skip,
+    /// End it: at once where it waits; a running attempt is told to end, and none follows.
+    Cancel,
+    /// Run it next, whatever its due time and although the run is paused.
+    Summon,
+    /// Its input changes, before its next attempt.
+    Edit {
+        /// Who changes it.
+        by: Option<Box<str>>,
+    },
 }
 
 /// What a worker reports of an attempt that ended.
@@ -55,18 +69,110 @@ pub fn decide_task(run: &Run, plan: &Plan, task: &Task, command: TaskCommand, no
         TaskCommand::Claim { worker } => claim(run, plan, task, worker, now),
         TaskCommand::Complete { attempt, report, random } => complete(run, plan, task, attempt, report, random, now),
         TaskCommand::LoseWorker => lose_worker(run, task, now),
-        TaskCommand::Cancel => match task.state.status() {
+        TaskCommand::SweepCancel => match task.state.status() {
             TaskStatus::Queued | TaskStatus::Retrying if is_stopping(run, task) => {
                 Ok(vec![change(task, TaskState::Cancelled, None)])
             }
             status => refuse(status, "cancelled by a sweep"),
         },
-        TaskCommand::Retry => match task.state.status() {
-            TaskStatus::Failed | TaskStatus::Cancelled if run.step(task.id.step).retry_from.is_some() => {
-                Ok(vec![change(task, TaskState::Queued { due: now }, None)])
+        TaskCommand::SweepRetry => {
+            let step = run.step(task.id.step);
+            match task.state.status() {
+                // Without its plan the step would be stopped again at once, and all that waits with it.
+                TaskStatus::Failed | TaskStatus::Cancelled if step.plan_failed && !task.is_plan() => Ok(vec![]),
+                TaskStatus::Failed | TaskStatus::Cancelled if !step.retries.is_empty() => {
+                    Ok(vec![change(task, TaskState::Queued { due: now }, None)])
+                }
+                status => refuse(status, "retried by a sweep"),
             }
-            status => refuse(status, "retried"),
-        },
+        }
+        TaskCommand::Retry => retry(run, plan, task, now),
+        TaskCommand::Skip => skip(run, plan, task),
+        TaskCommand::Cancel => cancel(run, task),
+        TaskCommand::Summon => summon(run, task),
+        TaskCommand::Edit { by } => edit(run, task, by),
+    }
+}
+
+/// Refuses what a person asks of a task of a run that was cancelled or is ending: nothing of it starts any more.
+fn check_open(run: &Run, task: &Task, command: &'static str) -> Result<(), Rejected> {
+    match run.state.status() {
+        status @ RunStatus::Cancelled => Err(Rejected::RunState { state: status.name(), command }),
+        _ if is_stopping(run, task) => Err(Rejected::Stopping),
+        _ => Ok(()),
+    }
+}
+
+fn retry(run: &Run, plan: &Plan, task: &Task, now: Timestamp) -> Result<Vec<Event>, Rejected> {
+    match task.state.status() {
+        TaskStatus::Queued | TaskStatus::Retrying => Ok(vec![]),
+        TaskStatus::Running if !task.stop => Ok(vec![]),
+        TaskStatus::Failed | TaskStatus::Cancelled | TaskStatus::Skipped => {
+            check_open(run, task, "retried")?;
+            if run.step(task.id.step).plan_failed && !task.is_plan() {
+                return Err(Rejected::PlanFailed);
+            }
+            let mut events = reopen(run, plan, task.id.step);
+            events.push(change(task, TaskState::Queued { due: now }, None));
+            Ok(events)
+        }
+        status => refuse(status, "retried"),
+    }
+}
+
+fn skip(run: &Run, plan: &Plan, task: &Task) -> Result<Vec<Event>, Rejected> {
+    match task.state.status() {
+        TaskStatus::Skipped => Ok(vec![]),
+        TaskStatus::Queued | TaskStatus::Retrying | TaskStatus::Failed | TaskStatus::Cancelled => {
+            check_open(run, task, "skipped")?;
+            let mut after = run.step(task.id.step).clone();
+            *after.tasks.of_mut(task.state.status()) -= 1;
+            after.tasks.skipped += 1;
+            after.plan_failed &= !task.is_plan();
+            // A step that has ended changes its end only where this was the last thing against it.
+            let mut events = match after.state.status().is_terminal() && consequence::is_good(&after, plan) {
+                true if run.step(task.id.step).state.status() != StepStatus::Succeeded => reopen(run, plan, task.id.step),
+                _ => vec![],
+            };
+            events.push(change(task, TaskState::Skipped, None));
+            Ok(events)
+        }
+        status => refuse(status, "skipped"),
+    }
+}
+
+fn cancel(run: &Run, task: &Task) -> Result<Vec<Event>, Rejected> {
+    match task.state.status() {
+        TaskStatus::Cancelled => Ok(vec![]),
+        TaskStatus::Queued | TaskStatus::Retrying | TaskStatus::Running if is_stopping(run, task) => Ok(vec![]),
+        TaskStatus::Queued | TaskStatus::Retrying => Ok(vec![change(task, TaskState::Cancelled, None)]),
+        TaskStatus::Running if task.stop => Ok(vec![]),
+        TaskStatus::Running => Ok(vec![Event::TaskStopping { step: task.id.step, index: task.id.index }]),
+        status => refuse(status, "cancelled"),
+    }
+}
+
+fn summon(run: &Run, task: &Task) -> Result<Vec<Event>, Rejected> {
+    match task.state.status() {
+        TaskStatus::Queued | TaskStatus::Retrying if run.is_open(task.id.step) => Ok(match task.summoned {
+            true => vec![],
+            false => vec![Event::TaskSummoned { step: task.id.step, index: task.id.index }],
+        }),
+        TaskStatus::Queued | TaskStatus::Retrying => Err(Rejected::Stopping),
+        status => refuse(status, "run next"),
+    }
+}
+
+fn edit(run: &Run, task: &Task, by: Option<Box<str>>) -> Result<Vec<Event>, Rejected> {
+    if task.is_plan() {
+        return Err(Rejected::NoInput);
+    }
+    match task.state.status() {
+        status @ (TaskStatus::Running | TaskStatus::Succeeded) => refuse(status, "edited"),
+        _ => {
+            check_open(run, task, "edited")?;
+            Ok(vec![Event::TaskEdited { step: task.id.step, index: task.id.index, by }])
+        }
     }
 }
 
@@ -114,13 +220,14 @@ pub fn decide_spawn(run: &Run, plan: &Plan, task: &Task, attempt: u32, count: u3
 
 fn claim(run: &Run, plan: &Plan, task: &Task, worker: WorkerId, now: Timestamp) -> Result<Vec<Event>, Rejected> {
     let status = task.state.status();
-    if !run.is_claimable(task.id.step, plan) {
+    let may = if task.summoned { run.may_start_summoned(task.id.step, plan) } else { run.is_claimable(task.id.step, plan) };
+    if !may {
         return match run.stop {
             Some(_) => Err(Rejected::Stopping),
             None => Err(Rejected::RunState { state: run.state.status().name(), command: "given to a worker" }),
         };
     }
-    if task.state.due().is_none_or(|due| due > now) {
+    if task.state.due().is_none_or(|due| due > now && !task.summoned) {
         return refuse(status, "claimed");
     }
     let running = TaskState::Running { worker, since: now };
@@ -148,23 +255,19 @@ fn complete(
     now: Timestamp,
 ) -> Result<Vec<Event>, Rejected> {
     let (worker, since) = check_fence(task, attempt)?;
-    let stop = run.stop.or(run.step(task.id.step).stop);
+    let stops = is_stopping(run, task) || task.stop;
     let policy = &plan.step(task.id.step).retry;
     let to = match &report.end {
         AttemptEnd::Succeeded => TaskState::Succeeded,
         AttemptEnd::Failed(failure) => {
             let failures = task.failures + 1;
-            if stop.is_none() && failure.cause.is_retryable() && failures < policy.attempts {
+            if !stops && failure.cause.is_retryable() && failures < policy.attempts {
                 TaskState::Retrying { due: now.after(policy.delay(failures, random)), cause: failure.cause }
             } else {
                 TaskState::Failed(failure.clone())
             }
         }
-        AttemptEnd::Cancelled => cancelled(stop, now),
-        AttemptEnd::Released | AttemptEnd::HostLost => match stop {
-            Some(_) => TaskState::Cancelled,
-            None => TaskState::Queued { due: now },
-        },
+        AttemptEnd::Cancelled | AttemptEnd::Released | AttemptEnd::HostLost => given_back(stops, now),
     };
     let ended = Attempt {
         number: attempt,
@@ -175,16 +278,14 @@ fn complete(
         usage: report.usage,
         lines: task.attempt_lines,
         suppressed: report.suppressed,
+        tail: task.tail.clone(),
     };
     Ok(vec![change(task, to, Some(Box::new(ended)))])
 }
 
-/// Where a task goes whose attempt was told to end: to its end if its step is ending, else back to the queue.
-fn cancelled(stop: Option<StopReason>, now: Timestamp) -> TaskState {
-    match stop {
-        Some(_) => TaskState::Cancelled,
-        None => TaskState::Queued { due: now },
-    }
+/// Where a task goes whose attempt came to no end of its own: to its end if it is to stop, else back to the queue.
+fn given_back(stops: bool, now: Timestamp) -> TaskState {
+    if stops { TaskState::Cancelled } else { TaskState::Queued { due: now } }
 }
 
 fn lose_worker(run: &Run, task: &Task, now: Timestamp) -> Result<Vec<Event>, Rejected> {
@@ -192,13 +293,13 @@ fn lose_worker(run: &Run, task: &Task, now: Timestamp) -> Result<Vec<Event>, Rej
         return refuse(task.state.status(), "taken from its worker");
     };
     let deaths = task.host_deaths + 1;
-    let stop = run.stop.or(run.step(task.id.step).stop);
+    let stops = is_stopping(run, task) || task.stop;
     let to = if deaths >= QUARANTINE_HOST_DEATHS {
         let message =
             format!("{deaths} processes died while they ran this task; it is quarantined: find out why before you retry it");
         TaskState::Failed(Failure::new(Cause::HostLost, message))
     } else {
-        cancelled(stop, now)
+        given_back(stops, now)
     };
     let ended = Attempt {
         number: task.attempt,
@@ -209,6 +310,7 @@ fn lose_worker(run: &Run, task: &Task, now: Timestamp) -> Result<Vec<Event>, Rej
         usage: Usage::default(),
         lines: task.attempt_lines,
         suppressed: 0,
+        tail: task.tail.clone(),
     };
     Ok(vec![change(task, to, Some(Box::new(ended)))])
 }

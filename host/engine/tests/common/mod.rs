@@ -63,7 +63,8 @@ impl Bench {
     /// Starts a run of a plan.
     pub(crate) async fn start(&self, plan: Plan) -> RunId {
         let id = RunId::from_u128(1);
-        let new = NewRun { id, plan: Arc::new(plan), parameters: "{}".into(), trigger: Trigger::Cli, idempotency: None };
+        let new =
+            NewRun { id, plan: Arc::new(plan), parameters: "{}".into(), trigger: Trigger::Cli, paused: false, idempotency: None };
         self.store.create_run(new).await.unwrap().run.id
     }
 

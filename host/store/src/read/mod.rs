@@ -105,16 +105,52 @@ pub(crate) fn tasks(kv: &dyn KvRead, run: RunId, filter: &TaskFilter, after: Opt
         Some(after) if after.bytes() >= prefix.bytes() => after.after_within(&prefix),
         _ => prefix.prefix(),
     };
-    let statuses = mask(filter.statuses.iter().map(|&status| task_status_code(status)), task_status_code(TaskStatus::Cancelled));
+    let statuses = statuses(filter);
     let mut found = Vec::new();
     page(kv, &range, Direction::Forward, limit, &mut |_, value| {
-        let matches = is_in(statuses, value);
-        if matches {
-            found.push(record::decode(value)?);
-        }
+        let task = matching(filter, statuses, value)?;
+        let matches = task.is_some();
+        found.extend(task);
         Ok(ControlFlow::Continue(matches))
     })?;
     Ok(found)
+}
+
+/// A stored task, where it matches.
+fn matching(filter: &TaskFilter, statuses: u32, value: &[u8]) -> Tx<Option<Task>> {
+    if !is_in(statuses, value) {
+        return Ok(None);
+    }
+    let task: Task = record::decode(value)?;
+    Ok(filter.failure.as_ref().is_none_or(|failure| failure.matches(&task.state)).then_some(task))
+}
+
+/// How many tasks of a run match.
+pub(crate) fn count_tasks(kv: &dyn KvRead, run: RunId, filter: &TaskFilter) -> Tx<u64> {
+    if !kv::exists(kv, &keys::run(run))? {
+        return Err(StoreError::NotFound("run").into());
+    }
+    let prefix = match filter.step {
+        Some(step) => keys::of_step(Tree::Tasks, run, step),
+        None => keys::of_run(Tree::Tasks, run),
+    };
+    let statuses = statuses(filter);
+    let mut count = 0;
+    kv.scan(&prefix.prefix(), Direction::Forward, &mut |_, value| {
+        count += u64::from(matching(filter, statuses, value)?.is_some());
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(count)
+}
+
+/// The states that a filter lets through, as bits.
+fn statuses(filter: &TaskFilter) -> u32 {
+    let all: &[TaskStatus] = match &filter.failure {
+        // Nothing else has a failure to compare, and need not be decoded.
+        Some(_) if filter.statuses.is_empty() => &[TaskStatus::Failed, TaskStatus::Cancelled],
+        _ => &filter.statuses,
+    };
+    mask(all.iter().map(|&status| task_status_code(status)), task_status_code(TaskStatus::Skipped))
 }
 
 /// Counters, and the number of the last event.

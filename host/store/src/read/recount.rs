@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 use bulkhead_core::id::{Digest, RunId, StepIndex, TaskId, WorkerId};
 use bulkhead_core::log::LevelCounts;
 use bulkhead_core::plan::Plan;
-use bulkhead_core::run::{Run, TaskCounts};
+use bulkhead_core::run::{Run, TaskCounts, Usage};
 use bulkhead_core::task::{Task, TaskState, TaskStatus};
 use bulkhead_core::time::Timestamp;
 use bulkhead_engine::store::Statistics;
@@ -33,6 +33,18 @@ struct Recount<'a> {
     /// What the indexes should hold.
     held: BTreeSet<(WorkerId, TaskId)>,
     ready: BTreeSet<(RunId, StepIndex, Timestamp, u32)>,
+    summoned: BTreeSet<TaskId>,
+}
+
+/// What the tasks of a step add up to.
+#[derive(Debug, Default)]
+struct StepSums {
+    tasks: TaskCounts,
+    lines: LevelCounts,
+    usage: Usage,
+    attempts: u64,
+    summoned: u32,
+    next: u32,
 }
 
 /// The differences between what is stored and what follows from it.
@@ -45,6 +57,7 @@ pub(crate) fn recount(kv: &dyn KvRead) -> Tx<Vec<String>> {
         statistics: Statistics::default(),
         held: BTreeSet::new(),
         ready: BTreeSet::new(),
+        summoned: BTreeSet::new(),
     };
     recount.runs()?;
     recount.tasks()?;
@@ -159,7 +172,7 @@ impl Recount<'_> {
 
     fn tasks(&mut self) -> Tx<()> {
         let kv = self.kv;
-        let mut counts: HashMap<(RunId, StepIndex), (TaskCounts, LevelCounts, u32)> = HashMap::new();
+        let mut counts: HashMap<(RunId, StepIndex), StepSums> = HashMap::new();
         Self::scan(kv, &KeyRange::all(Tree::Tasks), |key, value| {
             let task: Task = record::decode(value)?;
             let id = task.id;
@@ -172,22 +185,28 @@ impl Recount<'_> {
                 }
                 return Ok(());
             }
-            let (tasks, lines, next) = counts.entry((id.run, id.step)).or_default();
-            if *next != id.index {
-                self.differences.push(format!("{id} follows number {next}, which is missing"));
+            let sums = counts.entry((id.run, id.step)).or_default();
+            if sums.next != id.index {
+                self.differences.push(format!("{id} follows number {}, which is missing", sums.next));
             }
-            *next = id.index + 1;
-            count(tasks, task.state.status());
-            plus(lines, &task.lines);
+            sums.next = id.index + 1;
+            count(&mut sums.tasks, task.state.status());
+            plus(&mut sums.lines, &task.lines);
+            sums.usage.add(&task.usage);
+            sums.attempts += u64::from(task.attempt) - u64::from(task.state.worker().is_some());
+            sums.summoned += u32::from(task.waits_summoned());
             self.statistics.tasks[usize::from(task_status_code(task.state.status()))] += 1;
             match &task.state {
+                TaskState::Queued { .. } | TaskState::Retrying { .. } if task.summoned => {
+                    self.summoned.insert(id);
+                }
                 TaskState::Queued { due } | TaskState::Retrying { due, .. } => {
                     self.ready.insert((id.run, id.step, *due, id.index));
                 }
                 TaskState::Running { worker, .. } => {
                     self.held.insert((*worker, id));
                 }
-                TaskState::Succeeded | TaskState::Failed(_) | TaskState::Cancelled => {}
+                TaskState::Succeeded | TaskState::Failed(_) | TaskState::Cancelled | TaskState::Skipped => {}
             }
             if task.is_plan() != task.parent.is_none() || task.state.status().is_terminal() != task.ended_at.is_some() {
                 self.note(format!("{id} has the wrong parent or end"));
@@ -197,10 +216,13 @@ impl Recount<'_> {
         let runs = std::mem::take(&mut self.runs);
         for (run, _) in runs.values() {
             for (index, step) in (0..).map(StepIndex).zip(&run.steps) {
-                let (tasks, lines, next) = counts.remove(&(run.id, index)).unwrap_or_default();
-                self.differ(|| format!("the task counters of step {} of {}", index.0, run.id), &step.tasks, &tasks);
-                self.differ(|| format!("the line counters of step {} of {}", index.0, run.id), &step.lines, &lines);
-                self.differ(|| format!("the tasks ever spawned in step {} of {}", index.0, run.id), &step.spawned, &next);
+                let sums = counts.remove(&(run.id, index)).unwrap_or_default();
+                self.differ(|| format!("the task counters of step {} of {}", index.0, run.id), &step.tasks, &sums.tasks);
+                self.differ(|| format!("the line counters of step {} of {}", index.0, run.id), &step.lines, &sums.lines);
+                self.differ(|| format!("the usage of step {} of {}", index.0, run.id), &step.usage, &sums.usage);
+                self.differ(|| format!("the attempts of step {} of {}", index.0, run.id), &step.attempts, &sums.attempts);
+                self.differ(|| format!("the summoned tasks of step {} of {}", index.0, run.id), &step.summoned, &sums.summoned);
+                self.differ(|| format!("the tasks ever spawned in step {} of {}", index.0, run.id), &step.spawned, &sums.next);
             }
         }
         self.runs = runs;
@@ -285,6 +307,9 @@ impl Recount<'_> {
         }
         let counted = std::mem::take(&mut self.ready);
         self.same_set("ready", &ready, &counted);
+        let summoned = Self::rows(kv, &keys::summoned(), |mut fields, _| fields.task())?;
+        let counted = std::mem::take(&mut self.summoned);
+        self.same_set("summoned", &summoned, &counted);
         for (worker, task) in Self::rows(kv, &keys::revoked(), |mut fields, _| Ok((fields.worker()?, fields.task()?)))? {
             if !held.contains(&(worker, task)) {
                 self.note(format!("{task} is revoked from {worker}, which does not hold it"));
@@ -304,7 +329,7 @@ impl Recount<'_> {
                 timers.insert((at, run.id));
             }
             for (index, step) in (0..).map(StepIndex).zip(&run.steps) {
-                if step.retry_from.is_some() || step.stop.is_some() && step.tasks.waiting() > 0 {
+                if !step.retries.is_empty() || step.stop.is_some() && step.tasks.waiting() > 0 {
                     sweeps.insert((run.id, index));
                 }
             }
@@ -427,6 +452,7 @@ fn count(counts: &mut TaskCounts, status: TaskStatus) {
         TaskStatus::Succeeded => &mut counts.succeeded,
         TaskStatus::Failed => &mut counts.failed,
         TaskStatus::Cancelled => &mut counts.cancelled,
+        TaskStatus::Skipped => &mut counts.skipped,
     } += 1;
 }
 

@@ -2,10 +2,11 @@
 
 use bulkhead_core::event::EventRecord;
 use bulkhead_core::id::{RunId, TaskId};
+use bulkhead_core::log::Tail;
 use bulkhead_core::run::Run;
 use bulkhead_core::task::Task;
 use bulkhead_engine::store::{
-    Journal, LogPage, LogQuery, RunFilter, RunView, Signal, Statistics, StoreFuture, TaskFilter, TaskView,
+    Journal, LogPage, LogQuery, LogRecord, RunFilter, RunView, Signal, Statistics, StoreFuture, TaskFilter, TaskView,
 };
 
 use super::{Cost, KvStore};
@@ -27,6 +28,14 @@ impl<K: 'static> Journal for KvStore<K> {
 
     fn tasks(&self, run: RunId, filter: TaskFilter, after: Option<TaskId>, limit: usize) -> StoreFuture<'_, Vec<Task>> {
         self.read(Cost::Range, move |kv| read::tasks(kv, run, &filter, after, limit))
+    }
+
+    fn count_tasks(&self, run: RunId, filter: TaskFilter) -> StoreFuture<'_, u64> {
+        self.read(Cost::Range, move |kv| read::count_tasks(kv, run, &filter))
+    }
+
+    fn log_tail(&self, task: TaskId, tail: Tail) -> StoreFuture<'_, Vec<LogRecord>> {
+        self.read(Cost::Range, move |kv| read::log::tail(kv, task, &tail))
     }
 
     fn log(&self, run: RunId, query: LogQuery) -> StoreFuture<'_, LogPage> {

@@ -6,10 +6,11 @@ use bulkhead_core::id::{RunId, TaskId, WorkerId};
 use bulkhead_core::log::Line;
 use bulkhead_core::machine::RunCommand;
 use bulkhead_core::run::Run;
-use bulkhead_core::task::{Progress, TaskStatus};
+use bulkhead_core::task::{Progress, Task, TaskStatus};
 use bulkhead_core::time::Timestamp;
 use bulkhead_engine::store::{
-    ClaimRequest, Claims, Completion, CreatedRun, Housekeeping, NewRun, Queue, Retention, Signal, Spawned, StoreFuture, TaskSpec,
+    ClaimRequest, Claims, Completion, CreatedRun, Housekeeping, NewRun, Queue, Retention, Signal, Spawned, StoreFuture, Summoned,
+    Summons, TaskOrder, TaskSpec,
 };
 use bytes::Bytes;
 
@@ -38,6 +39,18 @@ impl<K: 'static> Queue for KvStore<K> {
 
     fn command_run(&self, run: RunId, command: RunCommand) -> StoreFuture<'_, Run> {
         self.write("command_run", LIGHT, move |txn| txn.command_run(run, command))
+    }
+
+    fn order_task(&self, task: TaskId, order: TaskOrder) -> StoreFuture<'_, Task> {
+        let weight = match &order {
+            TaskOrder::Edit { input, .. } => LIGHT + input.len(),
+            TaskOrder::Retry | TaskOrder::Skip | TaskOrder::Cancel => LIGHT,
+        };
+        self.write("order_task", weight, move |txn| txn.order_task(task, order))
+    }
+
+    fn summon(&self, summons: Summons) -> StoreFuture<'_, Summoned> {
+        self.write("summon", LIGHT, move |txn| txn.summon(summons))
     }
 
     fn delete_run(&self, run: RunId) -> StoreFuture<'_, ()> {

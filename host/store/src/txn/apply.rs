@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use bulkhead_core::event::Event;
-use bulkhead_core::id::{Digest, RunId, StepIndex, TaskId};
+use bulkhead_core::id::{Digest, RunId, StepIndex, TaskId, WorkerId};
 use bulkhead_core::machine;
 use bulkhead_core::plan::Plan;
 use bulkhead_core::run::{Run, RunState, RunStatus, Step};
@@ -32,6 +32,13 @@ pub(crate) fn components(plan: &Plan) -> Vec<Digest> {
     digests
 }
 
+/// Who held a task before an event, and whether its attempt was told to end by itself.
+#[derive(Clone, Copy)]
+struct Held {
+    worker: WorkerId,
+    stops: bool,
+}
+
 impl Txn<'_> {
     /// Applies events of a run, which is loaded, as is the task that they are about, and then what follows from them.
     pub(super) fn apply_all(&mut self, run: RunId, task: Option<TaskId>, events: Vec<Event>) -> Tx<()> {
@@ -57,12 +64,17 @@ impl Txn<'_> {
         let now = self.now;
         // What the indexes must know of the state before.
         let ended_before = self.run(id)?.run.ended_at;
-        let worker = match (&event, task) {
-            (Event::Task { from: TaskStatus::Running, .. }, Some(task)) => self.task(task)?.state.worker(),
+        let started_before = self.run(id)?.run.started_at;
+        let task = task.filter(|_| event.task().is_some());
+        let held = match (&event, task) {
+            (Event::Task { from: TaskStatus::Running, .. } | Event::TaskStopping { .. }, Some(task)) => {
+                let task = self.task(task)?;
+                task.state.worker().map(|worker| Held { worker, stops: task.stop })
+            }
             _ => None,
         };
         self.run_mut(id)?;
-        if let (Event::Task { .. }, Some(task)) = (&event, task) {
+        if let Some(task) = task {
             self.task_mut(task)?;
         }
         {
@@ -81,7 +93,7 @@ impl Txn<'_> {
                 self.sweep(id, *step)?;
                 self.revoke(id, *step)?;
             }
-            Event::StepRetrying { step, next } => {
+            Event::StepRetrying { step, next, .. } => {
                 if next.is_some() {
                     self.sweep(id, *step)?;
                 }
@@ -107,8 +119,28 @@ impl Txn<'_> {
                     statistics.lost_leases += u64::from(attempt.end == bulkhead_core::task::AttemptEnd::HostLost);
                 }
                 statistics.retries += u64::from(to.status() == TaskStatus::Retrying);
-                self.index_task(TaskId::new(id, *step, *index), *from, to, worker)?;
+                self.index_task(TaskId::new(id, *step, *index), *from, to, held)?;
+                // A summoned task of a paused run starts the run's time without changing its state.
+                let entry = self.run(id)?;
+                if started_before.is_none()
+                    && let Some(timer) = timer_of(&entry.run, &entry.plan)
+                {
+                    self.put(&keys::timer(timer, id), &[])?;
+                    self.state.batch.effects.housekeeping = true;
+                }
             }
+            Event::TaskStopping { step, index } => {
+                let task = TaskId::new(id, *step, *index);
+                let Held { worker, .. } = held.ok_or_else(|| Fault::Corrupt(format!("{task} runs nowhere")))?;
+                self.put(&keys::revoked_task(worker, task), &[])?;
+                self.state.batch.effects.revoked.insert(worker);
+            }
+            Event::TaskSummoned { step, index } => {
+                let task = TaskId::new(id, *step, *index);
+                self.stale(id, *step);
+                self.wait_summoned(task)?;
+            }
+            Event::TaskEdited { .. } => {}
         }
         self.state.batch.events.push((id, event));
         Ok(())
@@ -156,30 +188,34 @@ impl Txn<'_> {
     }
 
     /// The indexes of a task whose state changed. That a waiting task leaves its `ready` row is done by whoever took it there.
-    fn index_task(
-        &mut self,
-        id: TaskId,
-        from: TaskStatus,
-        to: &TaskState,
-        worker: Option<bulkhead_core::id::WorkerId>,
-    ) -> Tx<()> {
+    fn index_task(&mut self, id: TaskId, from: TaskStatus, to: &TaskState, held: Option<Held>) -> Tx<()> {
+        let summoned = self.task(id)?.waits_summoned();
         let entry = self.run(id.run)?;
         let step: &Step = entry.run.step(id.step);
         let stopping = entry.run.stop.is_some() || step.stop.is_some();
+        // Its end makes room for those of its step that wait out of turn, which are not on the agenda.
+        let wakes = from == TaskStatus::Running && step.summoned > 0;
         if entry.plan.step(id.step).concurrency.is_some() || !matches!(to, TaskState::Running { .. }) && to.due().is_some() {
             self.stale(id.run, id.step);
         }
         match from {
             TaskStatus::Running => {
-                let worker = worker.ok_or_else(|| Fault::Corrupt(format!("{id} runs nowhere")))?;
+                let Held { worker, stops } = held.ok_or_else(|| Fault::Corrupt(format!("{id} runs nowhere")))?;
                 self.remove(&keys::held_task(worker, id))?;
-                if stopping {
+                if stopping || stops {
                     self.remove(&keys::revoked_task(worker, id))?;
                 }
+                self.state.batch.effects.work |= wakes;
             }
-            TaskStatus::Queued | TaskStatus::Retrying | TaskStatus::Succeeded | TaskStatus::Failed | TaskStatus::Cancelled => {}
+            TaskStatus::Queued
+            | TaskStatus::Retrying
+            | TaskStatus::Succeeded
+            | TaskStatus::Failed
+            | TaskStatus::Cancelled
+            | TaskStatus::Skipped => {}
         }
         match to {
+            TaskState::Queued { .. } | TaskState::Retrying { .. } if summoned => self.wait_summoned(id),
             TaskState::Queued { due } | TaskState::Retrying { due, .. } => {
                 self.put_record(&keys::ready_row(id.run, id.step, *due, id.index), &1u32)
             }
@@ -189,8 +225,15 @@ impl Txn<'_> {
             TaskState::Succeeded if !kv::exists(self.kv, &keys::checkpoint(id))? => Ok(()),
             TaskState::Succeeded => self.remove(&keys::checkpoint(id)),
             // It may be tried again.
-            TaskState::Failed(_) | TaskState::Cancelled => Ok(()),
+            TaskState::Failed(_) | TaskState::Cancelled | TaskState::Skipped => Ok(()),
         }
+    }
+
+    /// Gives a summoned task its place among those that wait out of turn.
+    fn wait_summoned(&mut self, id: TaskId) -> Tx<()> {
+        self.state.summoned.insert(id);
+        self.state.batch.effects.work = true;
+        self.put(&keys::summoned_task(id), &[])
     }
 
     /// All steps of a run may have got or lost their places.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bulkhead_core::id::TaskId;
 use bulkhead_core::machine::{self, TaskCommand};
+use bulkhead_core::plan::Plan;
 use bulkhead_engine::store::{ClaimRequest, Claimed, Claims};
 
 use super::{Txn, text};
@@ -26,9 +27,13 @@ impl Txn<'_> {
     /// so that small tasks don't starve a large one for ever; what could never fit is passed over.
     pub(crate) fn claim(&mut self, request: ClaimRequest) -> Tx<Claims> {
         self.check_worker(request.worker)?;
-        self.refresh_agenda()?;
         let mut claims = Claims::default();
         let mut memory = request.memory;
+        if self.claim_summoned(&request, &mut memory, &mut claims)? {
+            claims.wants_memory = true;
+            return Ok(claims);
+        }
+        self.refresh_agenda()?;
         let mut place = self.state.agenda.first(None);
         while let Some(first) = place {
             if first.due > self.now {
@@ -56,6 +61,38 @@ impl Txn<'_> {
         Ok(claims)
     }
 
+    /// Hands out tasks that wait out of turn; whether one was left because its memory limit did not fit.
+    fn claim_summoned(&mut self, request: &ClaimRequest, memory: &mut u64, claims: &mut Claims) -> Tx<bool> {
+        // Nearly always there is none, and looking costs nothing then.
+        for id in self.state.summoned.iter().copied().collect::<Vec<_>>() {
+            if claims.tasks.len() >= request.slots {
+                break;
+            }
+            self.load_task(id)?;
+            let entry = self.run(id.run)?;
+            let wanted = entry.plan.step(id.step).limits.memory;
+            if wanted > request.budget || !entry.run.may_start_summoned(id.step, &entry.plan) {
+                continue;
+            }
+            if wanted > *memory {
+                return Ok(true);
+            }
+            *memory -= wanted;
+            let (plan, parameters) = (entry.plan.clone(), entry.parameters.clone());
+            self.leave_queue(id)?;
+            let claimed = self.claimed(id, request, plan, parameters)?;
+            claims.tasks.push(claimed);
+        }
+        Ok(false)
+    }
+
+    /// Gives one task to a worker, with all that its attempt needs.
+    fn claimed(&mut self, id: TaskId, request: &ClaimRequest, plan: Arc<Plan>, parameters: Arc<str>) -> Tx<Claimed> {
+        let attempt = self.claim_task(id, request)?;
+        let input = self.input(id)?;
+        Ok(Claimed { task: id, attempt, plan, key: Arc::from(&*self.task(id)?.key), input, parameters })
+    }
+
     /// Claims from one step what is due before the next step's first task.
     fn claim_from(&mut self, first: Place, request: &ClaimRequest, memory: &mut u64, claims: &mut Claims) -> Tx<Share> {
         let (run_id, step_id) = (first.run, first.step);
@@ -81,16 +118,8 @@ impl Txn<'_> {
         }
         for &index in &tasks {
             let id = TaskId::new(run_id, step_id, index);
-            let claimed = self.claim_task(id, request)?;
-            let input = self.input(id)?;
-            claims.tasks.push(Claimed {
-                task: id,
-                attempt: claimed,
-                plan: plan.clone(),
-                key: Arc::from(&*self.task(id)?.key),
-                input,
-                parameters: parameters.clone(),
-            });
+            let claimed = self.claimed(id, request, plan.clone(), parameters.clone())?;
+            claims.tasks.push(claimed);
         }
         *memory -= step.limits.memory * tasks.len() as u64;
         Ok(Share::Given)

@@ -56,7 +56,11 @@ impl Txn<'_> {
     /// Decides and applies the end of a task's attempt. A failed one gets a line of the host, which counts as the attempt's.
     fn end_attempt(&mut self, id: TaskId, command: TaskCommand, failure: Option<Failure>) -> Tx<()> {
         if failure.is_some() {
-            self.task_mut(id)?.attempt_lines += 1;
+            // The host's line about it follows at once; the attempt's record knows of it already.
+            let seq = self.run(id.run)?.run.last_line + 1;
+            let task = self.task_mut(id)?;
+            task.attempt_lines += 1;
+            task.tail.extend(seq, 1);
         }
         let entry = self.run(id.run)?;
         let events = machine::decide_task(&entry.run, &entry.plan, self.task(id)?, command, self.now)?;

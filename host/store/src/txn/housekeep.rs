@@ -4,9 +4,11 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use bulkhead_core::event::Event;
+use bulkhead_core::failure::FailureFilter;
 use bulkhead_core::id::{RunId, StepIndex, TaskId, WorkerId};
 use bulkhead_core::machine::{self, RunCommand, TaskCommand};
-use bulkhead_core::task::TaskStatus;
+use bulkhead_core::run::StepRetry;
+use bulkhead_core::task::{Task, TaskStatus};
 use bulkhead_core::time::Timestamp;
 use bulkhead_engine::store::{Housekeeping, Retention, StoreError};
 
@@ -129,9 +131,16 @@ impl Txn<'_> {
     fn sweep_step(&mut self, run: RunId, step: StepIndex, tasks: &mut usize) -> Tx<bool> {
         let record = self.run(run)?.run.step(step);
         if record.stop.is_some() {
-            let taken = self.take_ready(run, step, Timestamp::from_micros(u64::MAX), *tasks)?;
+            let mut taken = self.take_ready(run, step, Timestamp::from_micros(u64::MAX), *tasks)?;
+            let whole = TaskId::new(run, step, 0)..=TaskId::new(run, step, u32::MAX);
+            let summoned: Vec<_> = self.state.summoned.range(whole).copied().take(*tasks - taken.len()).collect();
+            for id in summoned {
+                self.load_task(id)?;
+                self.leave_queue(id)?;
+                taken.push(id.index);
+            }
             for &index in &taken {
-                self.command_task(TaskId::new(run, step, index), TaskCommand::Cancel)?;
+                self.command_task(TaskId::new(run, step, index), TaskCommand::SweepCancel)?;
             }
             self.stale(run, step);
             self.settle(run)?;
@@ -139,21 +148,28 @@ impl Txn<'_> {
             *tasks -= taken.len();
             return Ok(through);
         }
-        let Some(from) = record.retry_from else { return Ok(true) };
-        let (found, next) = self.next_retries(run, step, from, *tasks)?;
+        let Some(StepRetry { filter, next: from }) = record.retries.first().cloned() else { return Ok(true) };
+        let (found, next) = self.next_retries(run, step, from, &filter, *tasks)?;
         for &task in &found {
-            self.command_task(task, TaskCommand::Retry)?;
+            self.command_task(task, TaskCommand::SweepRetry)?;
         }
         // A look that found little was work, too.
         *tasks = if next.is_some() { 0 } else { *tasks - found.len() };
-        self.apply(run, None, Event::StepRetrying { step, next })?;
+        self.apply(run, None, Event::StepRetrying { step, filter: None, next })?;
         self.settle(run)?;
-        Ok(next.is_none())
+        Ok(self.run(run)?.run.step(step).retries.is_empty())
     }
 
     /// The next tasks of a step that can be retried, and where to look on. There is no index of them: the state stands before
     /// the record, so a look is cheap, and history stays out of the indexes.
-    fn next_retries(&mut self, run: RunId, step: StepIndex, from: u32, limit: usize) -> Tx<(Vec<TaskId>, Option<u32>)> {
+    fn next_retries(
+        &mut self,
+        run: RunId,
+        step: StepIndex,
+        from: u32,
+        filter: &FailureFilter,
+        limit: usize,
+    ) -> Tx<(Vec<TaskId>, Option<u32>)> {
         self.write_tasks()?;
         let retried = [TaskStatus::Failed, TaskStatus::Cancelled].map(task_status_code);
         let (mut found, mut looked, mut next) = (Vec::new(), 0, None);
@@ -165,7 +181,9 @@ impl Txn<'_> {
                 return Ok(ControlFlow::Break(()));
             }
             looked += 1;
-            if record::lead_of(value).is_some_and(|code| retried.contains(&code)) {
+            if record::lead_of(value).is_some_and(|code| retried.contains(&code))
+                && (filter.is_all() || filter.matches(&record::decode::<Task>(value)?.state))
+            {
                 found.push(task);
             }
             Ok(ControlFlow::Continue(()))

@@ -51,6 +51,7 @@ impl Txn<'_> {
         }
         let task = self.task_mut(id)?;
         task.attempt_lines += new.len() as u64;
+        task.tail.extend(first_seq, new.len() as u64);
         for line in new {
             task.lines.add(line.level);
         }

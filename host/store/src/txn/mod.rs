@@ -12,6 +12,7 @@ mod claim;
 mod complete;
 mod housekeep;
 mod log;
+mod order;
 mod remove;
 mod run;
 mod spawn;

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bulkhead_core::id::{Digest, RunId};
+use bulkhead_core::id::{Digest, RunId, StepIndex};
 use bulkhead_core::machine::{self, RunCommand};
 use bulkhead_core::run::Run;
-use bulkhead_engine::store::{CreatedRun, NewRun, StoreError};
+use bulkhead_engine::store::{CreatedRun, Idempotency, NewRun, StoreError};
 use sha2::{Digest as _, Sha256};
 
 use super::state::RunEntry;
@@ -39,14 +39,7 @@ impl Txn<'_> {
     /// Creates a run, or finds the one that the same idempotency key created.
     pub(crate) fn create_run(&mut self, prepared: PreparedRun) -> Tx<CreatedRun> {
         let PreparedRun { new, digest, stored_plan } = prepared;
-        if let Some(idempotency) = &new.idempotency
-            && let Some(row) = self.load::<IdempotencyRow>(&keys::idempotency(&idempotency.key))?
-            && row.expires > self.now
-            && self.found(row.run)?
-        {
-            if row.request != idempotency.request {
-                return Err(StoreError::Conflict("the idempotency key was used for another request".into()).into());
-            }
+        if let Some(row) = self.known_request(new.idempotency.as_ref())? {
             return Ok(CreatedRun { run: self.run(row.run)?.run.clone(), existing: true });
         }
         let id = new.id;
@@ -54,15 +47,7 @@ impl Txn<'_> {
             return Err(StoreError::Conflict(format!("{id} exists")).into());
         }
 
-        if let Some(idempotency) = &new.idempotency {
-            let key = keys::idempotency(&idempotency.key);
-            if let Some(old) = self.load::<IdempotencyRow>(&key)? {
-                self.remove(&keys::idempotency_expiry(old.expires, &idempotency.key))?;
-            }
-            let expires = self.now.after(IDEMPOTENCY_KEPT);
-            self.put_record(&key, &IdempotencyRow { request: idempotency.request, run: id, expires })?;
-            self.put(&keys::idempotency_expiry(expires, &idempotency.key), &[])?;
-        }
+        self.remember_request(new.idempotency.as_ref(), id, None)?;
         if self.count_use(UseKind::Plan, digest, 1)? == 1 {
             self.put(&keys::plan(digest), &stored_plan)?;
         }
@@ -78,11 +63,44 @@ impl Txn<'_> {
             new.parameters
         };
         let run = Run::new(id, &plan, digest, new.trigger, self.now);
-        let events = machine::create(&run);
+        let events = machine::create(&run, new.paused);
         let used = self.state.batch_number;
         self.state.runs.insert(id, RunEntry { run, plan, parameters, dirty: false, used });
         self.apply_all(id, None, events)?;
         Ok(CreatedRun { run: self.run(id)?.run.clone(), existing: false })
+    }
+
+    /// What the same request did before, where it did and its run is still there; then the run is loaded.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] where the key was used for another request.
+    pub(super) fn known_request(&mut self, idempotency: Option<&Idempotency>) -> Tx<Option<IdempotencyRow>> {
+        let Some(idempotency) = idempotency else { return Ok(None) };
+        let Some(row) = self.load::<IdempotencyRow>(&keys::idempotency(&idempotency.key))? else { return Ok(None) };
+        if row.expires <= self.now || !self.found(row.run)? {
+            return Ok(None);
+        }
+        if row.request != idempotency.request {
+            return Err(StoreError::Conflict("the idempotency key was used for another request".into()).into());
+        }
+        Ok(Some(row))
+    }
+
+    /// Keeps what a request did, under its key.
+    pub(super) fn remember_request(
+        &mut self,
+        idempotency: Option<&Idempotency>,
+        run: RunId,
+        task: Option<(StepIndex, u32, u32)>,
+    ) -> Tx<()> {
+        let Some(idempotency) = idempotency else { return Ok(()) };
+        let key = keys::idempotency(&idempotency.key);
+        if let Some(old) = self.load::<IdempotencyRow>(&key)? {
+            self.remove(&keys::idempotency_expiry(old.expires, &idempotency.key))?;
+        }
+        let expires = self.now.after(IDEMPOTENCY_KEPT);
+        self.put_record(&key, &IdempotencyRow { request: idempotency.request, run, task, expires })?;
+        self.put(&keys::idempotency_expiry(expires, &idempotency.key), &[])
     }
 
     /// Does something to a whole run.

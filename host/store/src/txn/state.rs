@@ -75,6 +75,8 @@ pub(crate) struct State {
     pub(super) uses: HashMap<(UseKind, Digest), (u64, bool)>,
     pub(super) workers: BTreeMap<WorkerId, WorkerRow>,
     pub(crate) agenda: Agenda,
+    /// The tasks that wait out of turn.
+    pub(crate) summoned: BTreeSet<TaskId>,
     pub(super) totals: Totals,
     stored_totals: Totals,
     /// The number of the first event that is kept, at the beginning of a chunk.
@@ -98,6 +100,7 @@ impl State {
             uses: HashMap::new(),
             workers: BTreeMap::new(),
             agenda: Agenda::default(),
+            summoned: BTreeSet::new(),
             totals,
             stored_totals: totals,
             first_event: events::first_kept(kv)?,
@@ -111,6 +114,10 @@ impl State {
             state.workers.insert(Fields::of(key, 1).worker()?, record::decode(value)?);
             Ok(ControlFlow::Continue(()))
         })?;
+        kv.scan(&keys::summoned().prefix(), Direction::Forward, &mut |key, _| {
+            state.summoned.insert(Fields::of(key, 1).task()?);
+            Ok(ControlFlow::Continue(()))
+        })?;
         state.load_agenda(kv)?;
         Ok(state)
     }
@@ -118,6 +125,7 @@ impl State {
     /// Compares what lasts beyond a batch with what a store that is opened now knows.
     pub(crate) fn compare(&self, stored: &Self, differences: &mut Vec<String>) {
         differ(differences, || "the workers in memory".into(), &self.workers, &stored.workers);
+        differ(differences, || "the summoned tasks in memory".into(), &self.summoned, &stored.summoned);
         differ(differences, || "the totals in memory".into(), &self.totals, &stored.totals);
         differ(differences, || "the first event in memory".into(), &self.first_event, &stored.first_event);
     }

@@ -101,6 +101,7 @@ impl Fixture {
             plan: Arc::new(plan),
             parameters: r#"{"n":1}"#.into(),
             trigger: Trigger::Api,
+            paused: false,
             idempotency: None,
         }
     }

@@ -5,6 +5,7 @@ mod catalog;
 mod fixture;
 mod leases;
 mod logs;
+mod orders;
 mod property;
 mod queue;
 mod retention;
@@ -55,6 +56,21 @@ suite! {
         tasks_are_listed_in_order_and_filtered,
         ten_thousand_tasks_are_spawned_at_once_and_claimed_in_order,
         signals_fire_for_new_work,
+    }
+    orders {
+        one_task_is_retried_and_opens_what_had_ended,
+        a_task_is_skipped_wherever_it_waits,
+        a_running_task_is_cancelled_by_name,
+        an_edited_input_reaches_the_next_attempt,
+        a_large_retry_by_filter_survives_a_crash_in_the_middle,
+        tasks_are_counted_and_listed_by_their_failure,
+        a_run_that_starts_paused_does_what_is_summoned,
+        each_summons_takes_another_task,
+        a_summons_survives_its_worker_and_the_store,
+        a_summoned_task_respects_concurrency_and_memory,
+        a_stopping_step_takes_summoned_tasks_with_it,
+        an_attempt_knows_where_its_last_lines_are,
+        usage_is_summed_per_task_and_step,
     }
     leases {
         a_worker_that_is_not_registered_gets_nothing,

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use bulkhead_core::failure::Cause;
-use bulkhead_core::id::{RunId, WorkerId};
+use bulkhead_core::failure::{Cause, CauseSet, FailureFilter};
+use bulkhead_core::id::{RunId, TaskId, WorkerId};
 use bulkhead_core::machine::RunCommand;
 use bulkhead_core::plan::{ErrorTolerance, FailureAction, OnError, Plan, Priority};
 use bulkhead_core::task::AttemptEnd;
-use bulkhead_engine::store::{Claimed, Retention, StoreError};
+use bulkhead_engine::store::{Claimed, Retention, StoreError, Summons, TaskOrder};
 
-use crate::fixture::{FIRST, Fixture, LEASE, MIB, failure, lines, plan};
+use crate::fixture::{FIRST, Fixture, LEASE, MIB, SECOND, failure, lines, plan};
 
 /// A small generator of numbers, so that a seed is a whole test.
 struct Random(u64);
@@ -48,7 +48,7 @@ fn random_plan(random: &mut Random) -> Plan {
 }
 
 pub(crate) async fn random_commands_keep_every_count_right(f: &mut Fixture) {
-    for seed in 0..6 {
+    for seed in 0..8 {
         play(f, seed).await;
     }
 }
@@ -66,7 +66,7 @@ async fn play(f: &mut Fixture, seed: u64) {
     let mut random = Random(seed);
     let (mut runs, mut held): (Vec<RunId>, Vec<Claimed>) = (vec![], vec![]);
     for turn in 0..150u64 {
-        match random.below(20) {
+        match random.below(24) {
             0 | 1 => runs.push(f.create(random_plan(&mut random)).await),
             2..=5 => {
                 let slots = random.below(5) as usize;
@@ -107,6 +107,25 @@ async fn play(f: &mut Fixture, seed: u64) {
                 if let Some(run) = random.of(&runs) {
                     let command = random.of(&commands).unwrap();
                     played(seed, f.store().command_run(run, command).await);
+                }
+            }
+            20..=22 => {
+                if let Some(run) = random.of(&runs) {
+                    let step = random.of(&[FIRST, SECOND]).unwrap();
+                    let task = TaskId::new(run, step, random.below(8) as u32);
+                    let edit = TaskOrder::Edit { input: format!("{turn}").into(), by: None };
+                    let orders = [TaskOrder::Retry, TaskOrder::Retry, TaskOrder::Skip, TaskOrder::Cancel, edit];
+                    played(seed, f.store().order_task(task, random.of(&orders).unwrap()).await);
+                }
+            }
+            23 => {
+                if let Some(run) = random.of(&runs) {
+                    let step = random.of(&[None, Some(FIRST)]).unwrap();
+                    played(seed, f.store().summon(Summons { run, step, idempotency: None }).await);
+                    let filter = FailureFilter { causes: CauseSet::from_names(["panic"]).unwrap(), text: None };
+                    if random.below(4) == 0 {
+                        played(seed, f.store().command_run(run, RunCommand::RetryMatching { step, filter }).await);
+                    }
                 }
             }
             15 => {

@@ -46,7 +46,7 @@ pub(crate) async fn a_deleted_run_is_gone_at_once_and_its_rows_follow(f: &mut Fi
     assert!(f.store().task(TaskId::new(run, FIRST, 2_500)).await.is_err());
     assert!(f.store().tasks(run, Default::default(), None, 10).await.is_err());
     assert!(f.store().log(run, LogQuery { limit: 10, ..LogQuery::default() }).await.is_err());
-    assert_eq!(f.store().statistics().await.unwrap().tasks, [0, 0, 0, 1, 0, 0]);
+    assert_eq!(f.store().statistics().await.unwrap().tasks, [0, 0, 0, 1, 0, 0, 0]);
     f.reopen();
     assert!(f.housekeep().await > 2);
     assert_eq!(f.log(other).await.len(), 1);

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use bulkhead_e2e::Server;
+use bulkhead_e2e::{Server, bulkhead};
 use serde_json::json;
 
 /// The contract says 3 s; a machine that compiles something else meanwhile is given more.
@@ -77,6 +77,53 @@ async fn retry_does_the_failed_tasks_again_and_no_others() {
         let attempts = if task["state"] == "failed" { 2 } else { 1 };
         assert_eq!(task["attempt"], attempts, "{task:#}");
     }
+}
+
+#[tokio::test]
+async fn single_tasks_are_commanded_from_the_command_line() {
+    let server = Server::start();
+    let api = server.api();
+    let text = "id = \"half\"\nname = \"Half\"\n[step.all]\nplugin = \"generator\"\nworker_count = 20\nlog_count = 30\nfailure_rate = 0.5\n";
+    api.put_definition("half", text).await.ok();
+    let cli = |args: &[&str]| {
+        let mut command = bulkhead(args);
+        command.arg("--json").env("BULKHEAD_SERVER", server.url());
+        let output = command.output().expect("the binary starts");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.code(), serde_json::from_str(&text).unwrap_or(serde_json::Value::Null), error)
+    };
+    let (_, run, _) = cli(&["trigger", "half", "--paused"]);
+    let id = run["id"].as_str().expect("a run has an id").to_owned();
+    assert_eq!(run["state"], "paused");
+    let (code, plan, _) = cli(&["process-next", &id]);
+    assert_eq!((code, &plan["task"]["state"]), (Some(0), &json!("succeeded")));
+    let (code, one, error) = cli(&["process-next", &id, "--step", "all"]);
+    assert!(code == Some(0) || code == Some(1), "{code:?}: {error}");
+    assert_eq!(one["result"]["log_tail"].as_array().map(Vec::len), Some(20), "{one:#}");
+    api.command(&id, "resume").await.ok();
+    let ended = api.wait_for_end(&id).await;
+    let failed = ended["tasks"]["failed"].as_u64().expect("a number");
+
+    let (_, dry, _) = cli(&["retry", &id, "--dry-run", "--cause", "plugin-error"]);
+    assert_eq!((&dry["matching"], &dry["state"]), (&json!(failed), &json!("failed")));
+    let tasks = api.tasks(&id).await;
+    let failures: Vec<&str> =
+        tasks.iter().filter(|task| task["state"] == "failed").filter_map(|task| task["id"].as_str()).collect();
+    let (code, edited, error) = cli(&["task", "edit", failures[0], "--input", "{\"wrong\": 1}"]);
+    assert_eq!((code, &edited["input"]), (Some(0), &json!({"wrong": 1})), "{error}");
+    for task in &failures {
+        let (code, skipped, error) = cli(&["task", "skip", task]);
+        assert_eq!((code, &skipped["state"]), (Some(0), &json!("skipped")), "{error}");
+    }
+    let run = api.run(&id).await;
+    assert_eq!((&run["state"], &run["tasks"]["skipped"]), (&json!("succeeded"), &json!(failed)));
+    let (code, _, error) = cli(&["task", "cancel", failures[0]]);
+    assert!(code == Some(5) && error.contains("the task is skipped"), "{code:?} {error}");
+    let (_, retried, _) = cli(&["task", "retry", failures[0]]);
+    assert_eq!(retried["id"], failures[0]);
+    let ended = api.wait_for_end(&id).await;
+    assert_eq!(ended["tasks"]["failed"], 1, "its input means nothing to the plugin: {ended:#}");
 }
 
 #[tokio::test]

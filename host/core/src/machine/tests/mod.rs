@@ -1,5 +1,6 @@
 //! What the state machine promises, in examples and on random histories.
 
+mod orders;
 mod property;
 mod retrying;
 mod steps;

@@ -7,7 +7,8 @@ use proptest::option;
 use proptest::prelude::*;
 
 use super::world::{World, failed, plan, worker};
-use crate::failure::{Cause, Failure};
+use crate::failure::{Cause, CauseSet, Failure, FailureFilter};
+use crate::id::StepIndex;
 use crate::machine::{Rejected, RunCommand, TaskCommand, decide_spawn, decide_task};
 use crate::plan::{ErrorTolerance, FailureAction, OnError, Plan, RetryPolicy};
 use crate::run::RunStatus;
@@ -25,6 +26,7 @@ enum Step {
     Spawn(usize, u32),
     Lose(u8),
     Ask(RunCommand),
+    Order(usize, TaskCommand),
     Sweep(usize),
     Wait(u64),
 }
@@ -46,7 +48,24 @@ fn commands() -> impl Strategy<Value = RunCommand> {
         2 => Just(RunCommand::Pause),
         3 => Just(RunCommand::Resume),
         4 => Just(RunCommand::RetryFailed),
+        2 => (option::of(0..3_u16), any::<bool>()).prop_map(|(step, failed)| RunCommand::RetryMatching {
+            step: step.map(StepIndex),
+            filter: FailureFilter {
+                causes: if failed { CauseSet::from_names(["plugin-error"]).expect("a cause") } else { CauseSet::EMPTY },
+                text: None,
+            },
+        }),
         2 => Just(RunCommand::TimeOut),
+    ]
+}
+
+fn orders() -> impl Strategy<Value = TaskCommand> {
+    prop_oneof![
+        4 => Just(TaskCommand::Retry),
+        2 => Just(TaskCommand::Skip),
+        2 => Just(TaskCommand::Cancel),
+        3 => Just(TaskCommand::Summon),
+        1 => Just(TaskCommand::Edit { by: Some("me".into()) }),
     ]
 }
 
@@ -56,6 +75,7 @@ fn happenings() -> impl Strategy<Value = Vec<Step>> {
         12 => (task.clone(), 1..4_u8).prop_map(|(task, worker)| Step::Claim(task, worker)),
         10 => (task.clone(), ends()).prop_map(|(task, end)| Step::End(task, end)),
         1 => (task.clone(), 0..3_u32).prop_map(|(task, attempt)| Step::EndStale(task, attempt)),
+        4 => (task.clone(), orders()).prop_map(|(task, order)| Step::Order(task, order)),
         5 => (task, 0..4_u32).prop_map(|(task, count)| Step::Spawn(task, count)),
         1 => (1..4_u8).prop_map(Step::Lose),
         2 => commands().prop_map(Step::Ask),
@@ -135,13 +155,24 @@ fn happen(world: &mut World, step: Step) {
         }
         Step::Ask(command) => {
             let ended = world.run.state.is_terminal();
-            let asked = world.ask(command);
-            if ended && !matches!(command, RunCommand::RetryFailed | RunCommand::TimeOut) {
+            let retries = matches!(command, RunCommand::RetryFailed | RunCommand::RetryMatching { .. });
+            let asked = world.ask(command.clone());
+            if ended && !retries && command != RunCommand::TimeOut {
                 assert!(!matches!(asked, Ok(1..)), "an ended run changed");
             }
             // What was asked for is so: asking again changes nothing, unless what follows has undone it already.
-            if asked.is_ok() && !matches!(command, RunCommand::RetryFailed) && !world.run.state.is_terminal() {
-                assert_eq!(world.ask(command), Ok(0), "{command:?} is not idempotent");
+            if asked.is_ok() && !retries && !world.run.state.is_terminal() {
+                assert_eq!(world.ask(command.clone()), Ok(0), "{command:?} is not idempotent");
+            }
+        }
+        Step::Order(number, order) => {
+            if let Some((step, index)) = pick(world, number)
+                && world.command(step, index, order.clone()).is_ok()
+                && !matches!(order, TaskCommand::Edit { .. })
+            {
+                // What was asked for is so: asking again changes nothing.
+                let again = decide_task(&world.run, &world.plan, world.task(step, index), order.clone(), world.now);
+                assert!(again.as_ref().is_ok_and(Vec::is_empty), "{order:?} is not idempotent: {again:?}");
             }
         }
         Step::Sweep(most) => world.sweep(most),
@@ -183,9 +214,16 @@ proptest! {
         // Nothing but a retry opens an ended run again.
         let settled = world.clone();
         for (step, index) in world.tasks.keys().copied().collect::<Vec<_>>() {
-            for command in [TaskCommand::Claim { worker: worker(9) }, TaskCommand::LoseWorker, TaskCommand::Cancel, TaskCommand::Retry] {
+            for command in [
+                TaskCommand::Claim { worker: worker(9) },
+                TaskCommand::LoseWorker,
+                TaskCommand::SweepCancel,
+                TaskCommand::SweepRetry,
+                TaskCommand::Cancel,
+                TaskCommand::Summon,
+            ] {
                 let decided = decide_task(&world.run, &world.plan, world.task(step, index), command, world.now);
-                prop_assert!(decided.is_err());
+                prop_assert!(decided.is_err() || decided == Ok(vec![]));
             }
         }
         if world.ask(RunCommand::RetryFailed).is_ok() {

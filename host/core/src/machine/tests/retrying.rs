@@ -65,8 +65,8 @@ fn a_retry_forgets_the_failures_before_it() {
     world.through(0, 1, failed(true));
     assert!(world.run.steps[0].first_failure.is_some());
     world.ask(RunCommand::RetryFailed).unwrap();
-    assert_eq!(world.run.steps[0].first_failure, None);
     world.sweep(10);
+    assert_eq!(world.run.steps[0].first_failure, None);
     assert_eq!(world.task(0, 1).failures, 0);
 }
 
@@ -97,12 +97,12 @@ fn a_large_step_is_swept_in_pieces() {
     }
     world.ask(RunCommand::RetryFailed).unwrap();
     world.sweep(2);
-    assert_eq!((world.counts(0).queued, world.run.steps[0].retry_from), (2, Some(3)));
+    assert_eq!((world.counts(0).queued, world.retry_from(0)), (2, Some(3)));
     // What fails meanwhile behind the sweep stays failed.
     world.through(0, 1, failed(false));
     world.sweep(2);
     world.sweep(2);
-    assert_eq!((world.counts(0).queued, world.counts(0).failed, world.run.steps[0].retry_from), (4, 1, None));
+    assert_eq!((world.counts(0).queued, world.counts(0).failed, world.retry_from(0)), (4, 1, None));
 }
 
 #[test]
@@ -145,11 +145,11 @@ fn a_step_does_not_succeed_with_cancelled_tasks_undone() {
     let mut world = stopped();
     world.ask(RunCommand::RetryFailed).unwrap();
     // A sweep that looks at dead letters only.
-    world.command(0, 1, TaskCommand::Retry).unwrap();
-    world.apply(None, vec![Event::StepRetrying { step: StepIndex(0), next: None }]);
+    world.command(0, 1, TaskCommand::SweepRetry).unwrap();
+    world.apply(None, vec![Event::StepRetrying { step: StepIndex(0), filter: None, next: None }]);
     world.through(0, 1, DONE);
     let failure = world.run.steps[0].state.failure().unwrap();
-    assert_eq!(failure.to_string(), "cancelled: 2 of 4 tasks were cancelled when the step was stopped, and are not done");
+    assert_eq!(failure.to_string(), "cancelled: 2 of 4 tasks were cancelled and are not done: retry them, or skip them");
     assert_eq!(world.status_of_run(), RunStatus::Failed);
 }
 

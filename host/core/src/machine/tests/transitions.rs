@@ -54,14 +54,15 @@ fn a_step_goes_only_where_the_table_says() {
 
 #[test]
 fn a_task_goes_only_where_the_table_says() {
-    use TaskStatus::{Cancelled, Failed, Queued, Retrying, Running, Succeeded};
+    use TaskStatus::{Cancelled, Failed, Queued, Retrying, Running, Skipped, Succeeded};
     let table = [
-        (Queued, vec![Running, Cancelled]),
+        (Queued, vec![Running, Cancelled, Skipped]),
         (Running, vec![Queued, Retrying, Succeeded, Failed, Cancelled]),
-        (Retrying, vec![Running, Cancelled]),
+        (Retrying, vec![Running, Cancelled, Skipped]),
         (Succeeded, vec![]),
-        (Failed, vec![Queued]),
-        (Cancelled, vec![Queued]),
+        (Failed, vec![Queued, Skipped]),
+        (Cancelled, vec![Queued, Skipped]),
+        (Skipped, vec![Queued]),
     ];
     for (from, allowed) in table {
         let may: Vec<_> = TaskStatus::ALL.into_iter().filter(|to| task_may_become(from, *to)).collect();

@@ -77,7 +77,7 @@ impl World {
         let now = Timestamp::from_micros(1_000_000_000);
         let run = Run::new(RunId::new(now, 1), &plan, Digest::from_bytes([1; 32]), Trigger::Api, now);
         let mut world = Self { plan, run, tasks: BTreeMap::new(), now, events: Vec::new() };
-        world.apply(None, create(&world.run));
+        world.apply(None, create(&world.run, false));
         world
     }
 
@@ -115,13 +115,11 @@ impl World {
         let before = self.clone();
         self.command(step, index, TaskCommand::Claim { worker })?;
         let (plan, task) = (&before.plan.steps[usize::from(step)], before.task(step, index));
-        assert!(
-            before.run.stop.is_none() && !matches!(before.status_of_run(), RunStatus::Paused),
-            "a run that stands still gave"
-        );
+        let paused = matches!(before.status_of_run(), RunStatus::Paused) && !task.summoned;
+        assert!(before.run.stop.is_none() && !paused, "a run that stands still gave");
         assert_eq!(before.step(step), StepStatus::Running);
         assert!(plan.concurrency.is_none_or(|most| before.counts(step).running < most), "a claim exceeds the concurrency");
-        assert!(task.state.due().is_some_and(|due| due <= self.now), "a task was given that is not due");
+        assert!(task.state.due().is_some_and(|due| due <= self.now || task.summoned), "a task was given that is not due");
         assert_eq!(self.task(step, index).attempt, task.attempt + 1);
         Ok(self.task(step, index).attempt)
     }
@@ -175,28 +173,31 @@ impl World {
         Ok(count)
     }
 
+    /// Where the first retry of a step goes on.
+    pub(super) fn retry_from(&self, step: u16) -> Option<u32> {
+        self.run.step(StepIndex(step)).retries.first().map(|retry| retry.next)
+    }
+
     /// Goes through at most `most` tasks of each step that is being stopped or retried, like a store's housekeeping.
     pub(super) fn sweep(&mut self, most: usize) {
         for at in 0..self.plan.steps.len() {
             let step = u16::try_from(at).expect("few steps");
             let record = &self.run.steps[at];
-            let (stop, retry_from) = (record.stop, record.retry_from);
-            let wanted = |task: &Task| match (stop, retry_from) {
+            let (stop, retry) = (record.stop, record.retries.first().cloned());
+            let wanted = |task: &Task| match (stop, &retry) {
                 (Some(_), _) => task.state.due().is_some(),
-                (None, Some(from)) => {
-                    task.id.index >= from && matches!(task.state.status(), TaskStatus::Failed | TaskStatus::Cancelled)
-                }
+                (None, Some(retry)) => task.id.index >= retry.next && retry.filter.matches(&task.state),
                 (None, None) => false,
             };
             let tasks = self.tasks.range((step, 0)..=(step, u32::MAX)).filter(|(_, task)| wanted(task));
             let found: Vec<u32> = tasks.map(|((_, index), _)| *index).take(most).collect();
             for &index in &found {
-                let command = if stop.is_some() { TaskCommand::Cancel } else { TaskCommand::Retry };
+                let command = if stop.is_some() { TaskCommand::SweepCancel } else { TaskCommand::SweepRetry };
                 self.command(step, index, command).expect("a sweep finds only what it may change");
             }
-            if stop.is_none() && retry_from.is_some() {
+            if stop.is_none() && retry.is_some() {
                 let next = if found.len() < most { None } else { found.last().map(|last| last + 1) };
-                self.apply(None, vec![Event::StepRetrying { step: StepIndex(step), next }]);
+                self.apply(None, vec![Event::StepRetrying { step: StepIndex(step), filter: None, next }]);
             }
         }
     }
@@ -216,7 +217,7 @@ impl World {
     }
 
     fn apply_one(&mut self, task: Option<(u16, u32)>, event: Event) {
-        let task = task.filter(|_| matches!(event, Event::Task { .. }));
+        let task = task.filter(|_| event.task().is_some());
         let before = task.map(|at| self.tasks[&at].clone());
         evolve(&mut self.run, task.and_then(|at| self.tasks.get_mut(&at)), &event, self.now);
         if let Event::TasksCreated { step, first, count, parent } = event {
@@ -235,8 +236,9 @@ impl World {
 
     /// What holds of every change of a task.
     fn check_change(&self, before: &Task, after: &Task) {
-        let retried = self.run.step(after.id.step).retry_from.is_some() && after.state.status() == TaskStatus::Queued;
-        assert!(!before.state.status().is_terminal() || retried, "an ended task changed: {before:?} -> {after:?}");
+        let retried = after.state.status() == TaskStatus::Queued;
+        let by_hand = retried || after.state.status() == TaskStatus::Skipped || before.state == after.state;
+        assert!(!before.state.status().is_terminal() || by_hand, "an ended task changed: {before:?} -> {after:?}");
         assert!(after.attempt >= before.attempt);
         assert_eq!(after.ended_at.is_some(), after.state.status().is_terminal());
         if retried && before.state.status().is_terminal() {
@@ -253,13 +255,25 @@ impl World {
             tasks().for_each(|task| *recount.of_mut(task.state.status()) += 1);
             assert_eq!(step.tasks, recount, "counters of step {at} differ from a recount");
             assert_eq!(step.spawned, recount.total());
+            assert_eq!(
+                step.summoned as usize,
+                tasks().filter(|task| task.waits_summoned()).count(),
+                "summoned tasks of step {at}"
+            );
+            let mut usage = Usage::default();
+            tasks().for_each(|task| usage.add(&task.usage));
+            assert_eq!(step.usage, usage, "the usage of step {at}");
+            assert!(
+                tasks().all(|task| !task.stop || task.state.status() == TaskStatus::Running),
+                "a task stops that does not run"
+            );
             assert!(plan.concurrency.is_none_or(|most| step.tasks.running <= most), "more tasks run than may");
             let ended: u64 =
                 tasks().map(|task| u64::from(task.attempt) - u64::from(task.state.status() == TaskStatus::Running)).sum();
             assert_eq!(step.attempts, ended, "attempts of step {at}");
             assert!(u64::from(step.spawned) <= u64::from(plan.limits.spawned_tasks) + 1, "more tasks than the limit allows");
             if step.state.status().is_terminal() {
-                assert_eq!((step.stop, step.retry_from), (None, None), "an ended step is still being swept");
+                assert_eq!((step.stop, &*step.retries), (None, &[][..]), "an ended step is still being swept");
                 assert_eq!(step.tasks.live(), 0, "an ended step has live tasks");
                 assert!(step.ended_at.is_some());
             }
@@ -305,7 +319,11 @@ impl World {
         if self.plan.tolerance.failure_action == FailureAction::Stop {
             let too_many = |step: &crate::run::Step| step.tasks.failed > self.plan.tolerance.max_child_failures;
             let goes_on = |step: &&crate::run::Step| {
-                step.state == StepState::Running && too_many(step) && step.stop.is_none() && step.retry_from.is_none()
+                step.state == StepState::Running
+                    && too_many(step)
+                    && step.stop.is_none()
+                    && step.retries.is_empty()
+                    && step.tasks.failed > step.forgiven
             };
             assert_eq!(self.run.steps.iter().find(goes_on), None, "a step goes on that can't succeed");
         }
