@@ -162,7 +162,9 @@ impl Event {
             Some(step) => step.name.to_string(),
             None => step.0.to_string(),
         };
-        let id = |step: StepIndex, index: u32| TaskId::new(record.run, step, index).to_string();
+        // What is about a task is about its run.
+        let id =
+            |step: StepIndex, index: u32| record.run.map(|run| TaskId::new(run, step, index).to_string()).unwrap_or_default();
         let kind = match &record.event {
             core::Event::RunCreated => EventKind::RunCreated,
             core::Event::Run { from, to } => {

@@ -290,7 +290,7 @@ async fn changed_runs(state: &ApiState, after: u64) -> StoreResult<WatchedRuns> 
     let (Some(first), Some(last)) = (records.first(), records.last()) else {
         return Ok(changed);
     };
-    let ids: BTreeSet<RunId> = records.iter().map(|record| record.run).collect();
+    let ids: BTreeSet<RunId> = records.iter().filter_map(|record| record.run).collect();
     changed.after = last.seq;
     if records.len() == EVENTS_PER_READ || first.seq > after + 1 || ids.len() > MAX_RUNS {
         changed.after = state.store.last_event().await?;

@@ -138,7 +138,7 @@ pub(crate) fn tail(kv: &dyn KvRead, task: TaskId, tail: &Tail) -> Tx<Vec<LogReco
     let mut lines = Vec::with_capacity(TAIL_LINES as usize);
     for (first, count) in tail.stretches() {
         let last = first + count - 1;
-        let wanted = Wanted { after: first - 1, step: Some(task.step), task: Some(task.index), level: None };
+        let wanted = Wanted { after: first - 1, step: Some(task.step), task: Some(task.index), ..Wanted::default() };
         kv.scan(&chunk_of(kv, task.run, first)?.onward_within(&all), Direction::Forward, &mut |key, value| {
             let begins = Fields::of(key, 16).seq()?;
             if begins > last {
