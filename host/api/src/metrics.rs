@@ -9,6 +9,7 @@ use axum::http::StatusCode;
 use bulkhead_core::run::RunStatus;
 use bulkhead_core::task::TaskStatus;
 use bulkhead_core::time::Timestamp;
+use bulkhead_engine::egress::EgressStatistics;
 use bulkhead_engine::engine::Load;
 use bulkhead_engine::store::Statistics;
 
@@ -79,7 +80,14 @@ impl Text {
 }
 
 /// Everything there is to measure.
-pub(crate) fn render(statistics: &Statistics, load: Load, now: Timestamp, streams: usize, http: &HttpMetrics) -> String {
+pub(crate) fn render(
+    statistics: &Statistics,
+    load: Load,
+    egress: Option<EgressStatistics>,
+    now: Timestamp,
+    streams: usize,
+    http: &HttpMetrics,
+) -> String {
     let mut text = Text(String::with_capacity(8 * 1024));
     let of = |status: RunStatus| RunStatus::ALL.iter().position(|known| *known == status).map_or(0, |at| statistics.runs[at]);
 
@@ -127,8 +135,36 @@ pub(crate) fn render(statistics: &Statistics, load: Load, now: Timestamp, stream
         load.reserved,
     );
     text.single("bulkhead_streams_open", "gauge", "Log and event streams that are open.", streams);
+    if let Some(egress) = egress {
+        write_egress(&mut text, egress);
+    }
     http.write(&mut text);
     text.0
+}
+
+fn write_egress(text: &mut Text, egress: EgressStatistics) {
+    let EgressStatistics {
+        answered,
+        denied,
+        failed,
+        in_flight,
+        waiting,
+        connections_made,
+        connections_open,
+        bytes_sent,
+        bytes_received,
+    } = egress;
+    text.head("bulkhead_egress_requests_total", "counter", "HTTP requests of plugins and hooks, by what came of them.");
+    for (outcome, count) in [("answered", answered), ("denied", denied), ("failed", failed)] {
+        text.line("bulkhead_egress_requests_total", &format!("outcome=\"{outcome}\""), count);
+    }
+    text.single("bulkhead_egress_requests_active", "gauge", "HTTP requests under way, until their answers are read.", in_flight);
+    text.single("bulkhead_egress_requests_waiting", "gauge", "HTTP requests that wait for their turn at a host.", waiting);
+    text.single("bulkhead_egress_connections_total", "counter", "Connections made for them.", connections_made);
+    text.single("bulkhead_egress_connections_open", "gauge", "Connections that are open, idle ones included.", connections_open);
+    text.head("bulkhead_egress_bytes_total", "counter", "Bytes of their bodies.");
+    text.line("bulkhead_egress_bytes_total", "direction=\"sent\"", bytes_sent);
+    text.line("bulkhead_egress_bytes_total", "direction=\"received\"", bytes_received);
 }
 
 #[cfg(test)]
@@ -143,12 +179,15 @@ mod tests {
         let statistics =
             Statistics { runs: [1, 2, 3, 4, 5, 6], oldest_due: Some(Timestamp::from_micros(500_000)), ..Statistics::default() };
         let load = Load { slots: 4, running: 1, memory: 100, reserved: 10, draining: false };
-        let text = render(&statistics, load, Timestamp::from_micros(2_000_000), 3, &http);
+        let egress = EgressStatistics { denied: 9, bytes_sent: 11, ..EgressStatistics::default() };
+        let text = render(&statistics, load, Some(egress), Timestamp::from_micros(2_000_000), 3, &http);
         for line in [
             "cicd_pipeline_run_active{cicd_pipeline_run_state=\"pending\"} 4",
             "bulkhead_runs{state=\"failed\"} 5",
             "bulkhead_queue_oldest_age_seconds 1.5",
             "bulkhead_slots_busy 1",
+            "bulkhead_egress_requests_total{outcome=\"denied\"} 9",
+            "bulkhead_egress_bytes_total{direction=\"sent\"} 11",
             "http_server_request_duration_seconds_bucket{http_request_method=\"GET\",http_route=\"/health\",http_response_status_code=\"200\",le=\"0.01\"} 1",
             "http_server_request_duration_seconds_bucket{http_request_method=\"_OTHER\",http_route=\"\",http_response_status_code=\"404\",le=\"10\"} 0",
             "http_server_request_duration_seconds_count{http_request_method=\"_OTHER\",http_route=\"\",http_response_status_code=\"404\"} 1",

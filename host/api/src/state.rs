@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bulkhead_core::id::{Digest, RunId};
 use bulkhead_core::plan::Plan;
 use bulkhead_core::run::Run;
+use bulkhead_engine::egress::{Egress, EgressStatistics};
 use bulkhead_engine::engine::Load;
 use bulkhead_engine::jobs::Jobs;
 use bulkhead_engine::store::{Store, StoreError, StoreResult};
@@ -33,6 +34,7 @@ pub struct Shared {
     pub(crate) jobs: Jobs,
     pub(crate) config: ApiConfig,
     load: Arc<dyn Fn() -> Load + Send + Sync>,
+    egress: OnceLock<Arc<dyn Egress>>,
     pub(crate) authenticator: Authenticator,
     pub(crate) rate: RateLimiter,
     pub(crate) streams: StreamSlots,
@@ -67,7 +69,16 @@ impl ApiState {
             jobs,
             config,
             load,
+            egress: OnceLock::new(),
         }))
+    }
+
+    /// Measures what leaves this process for plugins, too.
+    #[must_use]
+    pub fn with_egress(self, egress: Arc<dyn Egress>) -> Self {
+        // A second one changes nothing.
+        let _ = self.0.egress.set(egress);
+        self
     }
 
     /// Ends all streams and answers those who wait for a run at once, so that connections can be closed.
@@ -80,6 +91,11 @@ impl Shared {
     /// Fires when streams are to end.
     pub(crate) fn closing(&self) -> &CancellationToken {
         &self.closing
+    }
+
+    /// What left this process so far, where that is measured.
+    pub(crate) fn egress(&self) -> Option<EgressStatistics> {
+        self.egress.get().map(|egress| egress.statistics())
     }
 
     /// What the worker of this process is doing.

@@ -1,6 +1,7 @@
 //! What can be typed.
 
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -128,6 +129,29 @@ pub(crate) struct WorkerArgs {
     /// else may write there. [default: in the data directory]
     #[arg(long, env = "BULKHEAD_COMPILED_DIR", value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) compiled_dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) egress: EgressArgs,
+}
+
+/// How plugins' HTTP requests leave, where a definition grants them.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Plugins' HTTP requests")]
+pub(crate) struct EgressArgs {
+    /// Send them through this HTTP proxy. Names are checked as ever; the addresses behind them are then the proxy's to check.
+    #[arg(long, env = "BULKHEAD_EGRESS_PROXY", hide_env_values = true, value_name = "URL")]
+    pub(crate) egress_proxy: Option<String>,
+    /// Hosts that the proxy is not used for, divided by commas: names with all below them, addresses, networks.
+    #[arg(long, env = "BULKHEAD_EGRESS_NO_PROXY", value_name = "HOSTS", default_value = "", hide_default_value = true)]
+    pub(crate) egress_no_proxy: String,
+    /// Requests at once to one host, from all tasks together.
+    #[arg(long, value_name = "N", default_value = "16")]
+    pub(crate) egress_per_host: NonZeroUsize,
+    /// Requests a second to one host, from all tasks together. [default: no limit]
+    #[arg(long, value_name = "N")]
+    pub(crate) egress_rate: Option<NonZeroUsize>,
+    /// Trust the authorities in this PEM file, too, beside those that the machine trusts. Can be given more than once.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) egress_ca: Vec<PathBuf>,
 }
 
 /// `serve`

@@ -13,6 +13,7 @@
 pub mod definition;
 pub mod event;
 pub mod failure;
+pub mod host_pattern;
 pub mod id;
 pub mod log;
 pub mod machine;

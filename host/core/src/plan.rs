@@ -173,6 +173,12 @@ pub struct Limits {
     pub spawned_tasks: u32,
     /// Host calls of one attempt.
     pub host_calls: u64,
+    /// HTTP requests of one attempt.
+    pub http_requests: u64,
+    /// Bytes of the bodies that one attempt sends over HTTP, all requests together.
+    pub http_request_bytes: u64,
+    /// Bytes of the bodies that one attempt receives over HTTP, all answers together, as they come: compressed or not.
+    pub http_response_bytes: u64,
 }
 
 impl Default for Limits {
@@ -189,6 +195,9 @@ impl Default for Limits {
             output_bytes: MIB,
             spawned_tasks: 1_000_000,
             host_calls: 1_000_000_000,
+            http_requests: 10_000,
+            http_request_bytes: 64 * MIB,
+            http_response_bytes: 1024 * MIB,
         }
     }
 }
@@ -208,6 +217,6 @@ pub enum LogOverflow {
 pub struct Grants {
     /// Environment variables of the server that the plugin sees.
     pub env: Vec<String>,
-    /// Hosts that the plugin may reach over HTTP: `name`, `*.name`, each with an optional `:port`.
+    /// Hosts that the plugin may reach over HTTP, each a [`HostPattern`](crate::host_pattern::HostPattern).
     pub http: Vec<String>,
 }

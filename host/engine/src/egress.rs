@@ -3,6 +3,7 @@
 //! Whoever implements it checks each request against its [`EgressGrant`] by name and, when it connects, by the resolved address.
 //! Redirects are answers like any other: the caller follows them with a new request, which is checked like the first.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +24,9 @@ pub trait Egress: Send + Sync + 'static {
     /// # Errors
     /// Why there is no answer; see [`EgressError`].
     fn send(&self, request: EgressRequest) -> BoxFuture<'static, Result<Response<EgressBody>, EgressError>>;
+
+    /// What passed so far.
+    fn statistics(&self) -> EgressStatistics;
 }
 
 /// A request with what its sender may do.
@@ -39,9 +43,9 @@ pub struct EgressRequest {
 /// Where requests may go. Nothing is allowed that is not named.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct EgressGrant {
-    /// The patterns of `allow.http`: `docs.example.org`, `*.example.org:8080`, an address (`127.0.0.1:8080`, `[::1]`) or a network
-    /// (`10.0.0.0/8`). Addresses that are not public (loopback, private, link-local, metadata, …) need a pattern that names them
-    /// as an address or a network, whatever name was asked for.
+    /// The patterns of `allow.http`, each a [`HostPattern`](bulkhead_core::host_pattern::HostPattern): a name, an address or a
+    /// network. Addresses that are not public (loopback, private, link-local, metadata, …) need a pattern that names them as an
+    /// address or a network, whatever name was asked for.
     pub patterns: Vec<String>,
 }
 
@@ -54,6 +58,36 @@ pub struct EgressTimeouts {
     pub first_byte: Duration,
     /// Between two pieces of the answer's body.
     pub between_bytes: Duration,
+}
+
+impl Default for EgressTimeouts {
+    fn default() -> Self {
+        Self { connect: Duration::from_secs(10), first_byte: Duration::from_secs(30), between_bytes: Duration::from_secs(30) }
+    }
+}
+
+/// What an exchange was waiting for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// A turn: the host is asked by as many as may ask it at once, or as often.
+    Turn,
+    /// The name's addresses, the connection or its TLS: [`EgressTimeouts::connect`].
+    Connection,
+    /// The answer's head: [`EgressTimeouts::first_byte`].
+    Answer,
+    /// More of the answer's body: [`EgressTimeouts::between_bytes`].
+    Body,
+}
+
+impl fmt::Display for Wait {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Turn => "a turn",
+            Self::Connection => "the connection",
+            Self::Answer => "the answer",
+            Self::Body => "more of the answer's body",
+        })
+    }
 }
 
 /// Why an exchange did not happen or ended early.
@@ -75,7 +109,7 @@ pub enum EgressError {
     /// The name has no address.
     #[error("the name {0} can't be resolved")]
     Unresolved(String),
-    /// No connection came about, or its TLS did not.
+    /// No connection came about.
     #[error("no connection to {host}: {reason}")]
     Connect {
         /// The host that was asked for, with its port.
@@ -83,10 +117,55 @@ pub enum EgressError {
         /// What happened.
         reason: String,
     },
-    /// One of the [`EgressTimeouts`] passed; which.
+    /// The host could not show that it is who it should be, or spoke no TLS that can be spoken here.
+    #[error("no TLS with {host}: {reason}")]
+    Tls {
+        /// The host that was asked for, with its port.
+        host: String,
+        /// What happened.
+        reason: String,
+        /// Whether its certificate was refused.
+        certificate: bool,
+    },
+    /// A time-out passed.
     #[error("time-out while waiting for {0}")]
-    TimedOut(&'static str),
+    TimedOut(Wait),
+    /// More requests wait than may, or more connections are open.
+    #[error("too much at once: {0}")]
+    Busy(String),
+    /// The answer's head is larger than what is read of one.
+    #[error("the answer's head is too large")]
+    HeadTooLarge,
+    /// The connection ended before the answer did.
+    #[error("the connection ended in the middle of the answer: {0}")]
+    Incomplete(String),
     /// What came is no HTTP, or the connection broke.
     #[error("the exchange broke: {0}")]
     Protocol(String),
+    /// A bound that the sender set to its own bodies.
+    #[error("{0}")]
+    Limit(String),
+}
+
+/// What passed so far, since the start. Bytes are those of bodies.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EgressStatistics {
+    /// Requests that were answered: a head came.
+    pub answered: u64,
+    /// Requests that a grant did not cover.
+    pub denied: u64,
+    /// Requests that got no answer for another reason.
+    pub failed: u64,
+    /// Requests under way: they wait for an answer, or it is being read.
+    pub in_flight: u64,
+    /// Requests that wait for a turn.
+    pub waiting: u64,
+    /// Connections that were made.
+    pub connections_made: u64,
+    /// Connections that are open, idle ones included.
+    pub connections_open: u64,
+    /// Bytes sent.
+    pub bytes_sent: u64,
+    /// Bytes received.
+    pub bytes_received: u64,
 }

@@ -10,6 +10,7 @@ use bulkhead_core::plan::{Limits, StepPlan};
 use bulkhead_core::run::Usage;
 use bulkhead_core::task::PLAN_INDEX;
 use bulkhead_engine::attempt::AttemptHost;
+use bulkhead_engine::egress::Egress;
 use bulkhead_engine::executor::{Execution, ExecutionEnd};
 use bulkhead_engine::store::Claimed;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
@@ -50,11 +51,18 @@ enum Called {
 }
 
 /// Does one attempt. It ends soon after `kill` says so, or after its sender is gone, whatever the guest does.
-pub(crate) async fn run(loaded: Arc<Loaded>, host: AttemptHost, kill: oneshot::Receiver<Kill>, place: Place) -> Execution {
+pub(crate) async fn run(
+    loaded: Arc<Loaded>,
+    host: AttemptHost,
+    egress: Option<Arc<dyn Egress>>,
+    kill: oneshot::Receiver<Kill>,
+    place: Place,
+) -> Execution {
     let (claimed, step) = (host.claimed(), host.step());
     let metered = step.limits.fuel;
     let seed = metered.map(|_| Seed::of(claimed));
-    let mut store = new_store(loaded.pre.engine(), State::new(Some(host.clone()), &step.limits, seed), &step.limits);
+    let state = State::new(Some(host.clone()), &step.limits, seed, egress);
+    let mut store = new_store(loaded.pre.engine(), state, &step.limits);
     let mut cpu = Duration::ZERO;
     let called = tokio::select! {
         // A guest that loops gets no further turn once it is to end.
@@ -64,6 +72,9 @@ pub(crate) async fn run(loaded: Arc<Loaded>, host: AttemptHost, kill: oneshot::R
     };
     if let Some(stdio) = store.data().stdio().cloned() {
         stdio.finish().await;
+    }
+    if let Some(traffic) = store.data().traffic().cloned() {
+        traffic.finish().await;
     }
     let end = conclude(called, &store, step, host.cancelled().is_cancelled());
     let usage = Usage {
@@ -87,7 +98,7 @@ pub(crate) fn new_store(engine: &Engine, state: State, limits: &Limits) -> Store
     }
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(|store| {
-        store.data().check_calls()?;
+        store.data().check_quotas()?;
         Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
     });
     let output = usize::try_from(limits.output_bytes).unwrap_or(usize::MAX);
@@ -143,6 +154,9 @@ pub(crate) async fn invoke(
 
 fn conclude(called: Called, store: &Store<State>, step: &StepPlan, cancelled: bool) -> ExecutionEnd {
     let failure = match called {
+        Called::Killed(Kill::Cancelled) => return ExecutionEnd::Cancelled,
+        // The plugin was told of it, whatever it made of that.
+        _ if let Err(stop) = store.data().check_quotas() => stop.into(),
         Called::Returned(Ok(Ok(output))) => match check_output(&output, &step.limits) {
             // Work that ended in order counts, even if it was told to end meanwhile.
             Ok(()) => return ExecutionEnd::Succeeded(output.into()),
@@ -153,10 +167,25 @@ fn conclude(called: Called, store: &Store<State>, step: &StepPlan, cancelled: bo
         Called::Killed(Kill::TimedOut) => {
             Failure::new(Cause::TimedOut, format!("it took longer than {:?} (`timeout`)", step.timeout))
         }
-        Called::Killed(Kill::Cancelled) => return ExecutionEnd::Cancelled,
+    };
+    let failure = match store.data().traffic().and_then(|traffic| traffic.denial()) {
+        Some(denial) => denied(failure, &denial),
+        None => failure,
     };
     // However it went down, it was told to.
     if cancelled { ExecutionEnd::Cancelled } else { ExecutionEnd::Failed(failure) }
+}
+
+/// The failure of an attempt that was denied a request before: where it gave up by itself, that is why. A limit that it passed,
+/// or its time, is a cause of its own.
+fn denied(failure: Failure, denial: &str) -> Failure {
+    match failure.cause {
+        Cause::PluginError { .. } | Cause::Panic | Cause::Trap(_) => {
+            Failure::new(Cause::Denied, format!("{denial}; the plugin says: {}", failure.message))
+                .with_backtrace(failure.backtrace)
+        }
+        _ => failure,
+    }
 }
 
 fn check_output(output: &str, limits: &Limits) -> Result<(), Failure> {

@@ -51,7 +51,7 @@ pub(crate) async fn prepare(components: &Components, bytes: Bytes) -> Result<Loa
 /// Asks a component to describe itself, in an instance of its own. Takes as long as the plugin does: bound it from outside.
 pub(crate) async fn describe(loaded: Loaded, bytes: Bytes) -> Result<Inspected, Failure> {
     let limits = limits();
-    let mut store = new_store(loaded.pre.engine(), State::new(None, &limits, None), &limits);
+    let mut store = new_store(loaded.pre.engine(), State::new(None, &limits, None, None), &limits);
     let description = ask(&mut store, loaded).await.map_err(|error| {
         let failure = classify(&error, store.data(), None);
         Failure { message: format!("its `describe` failed: {}", failure.message), ..failure }

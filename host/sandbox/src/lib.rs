@@ -11,9 +11,9 @@
 //!
 //! Where to look: [`sandbox`] is the port; [`attempt`] one attempt; [`engine`] wasmtime's configuration and the epochs;
 //! [`components`] and [`cache`] compiled code; [`link`] what a plugin may import; [`host`] the contract's host functions;
-//! [`limits`] memory and quotas; [`stdio`] and [`random`] what WASI is given; [`inspect`] the check at upload.
+//! [`http`] requests; [`limits`] memory and quotas; [`stdio`] and [`random`] what WASI is given; [`inspect`] the check at upload.
 //!
-//! Deliberately absent: the file system (no preopened directory), sockets, HTTP, WASI 0.3, and any knowledge of how tasks are
+//! Deliberately absent: the file system (no preopened directory), sockets, WASI 0.3, and any knowledge of how tasks are
 //! stored or claimed.
 
 mod attempt;
@@ -24,6 +24,7 @@ mod config;
 mod engine;
 mod guests;
 mod host;
+mod http;
 mod inspect;
 mod json;
 mod limits;

@@ -1,7 +1,7 @@
 //! What a plugin may import, and what it must export.
 //!
-//! Offered: the contract, and of WASI 0.2 `io`, `clocks`, `random`, `cli` and `filesystem`, the last without any directory. Any
-//! other interface of WASI can be imported (language runtimes import sockets that a plugin never uses), but calling it ends the
+//! Offered: the contract, and of WASI 0.2 `io`, `clocks`, `random`, `cli`, `filesystem` without any directory, and of `http` what
+//! sends requests, each of which the step's definition has to grant. Any other interface of WASI can be imported (language runtimes import sockets that a plugin never uses), but calling it ends the
 //! attempt as [`Denied`](bulkhead_core::failure::Cause::Denied).
 
 use bulkhead_core::failure::{Cause, Failure};
@@ -14,6 +14,8 @@ use wasmtime_wasi::clocks::{WasiClocks, WasiClocksView};
 use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView};
 use wasmtime_wasi::p2::bindings::{cli, clocks, filesystem, random};
 use wasmtime_wasi::random::{WasiRandom, WasiRandomView};
+use wasmtime_wasi_http::p2::bindings::http::{outgoing_handler, types as http_types};
+use wasmtime_wasi_http::{WasiHttp, WasiHttpView as _};
 use wasmtime_wasi_io::bindings::wasi::io;
 
 use crate::bindings::Plugin;
@@ -21,7 +23,15 @@ use crate::outcome::Stop;
 use crate::state::State;
 
 /// The interfaces of WASI that are offered.
-const OFFERED: [&str; 5] = ["wasi:io/", "wasi:clocks/", "wasi:random/", "wasi:cli/", "wasi:filesystem/"];
+const OFFERED: [&str; 7] = [
+    "wasi:io/",
+    "wasi:clocks/",
+    "wasi:random/",
+    "wasi:cli/",
+    "wasi:filesystem/",
+    "wasi:http/types@",
+    "wasi:http/outgoing-handler@",
+];
 
 /// The linker with all that is offered.
 pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
@@ -38,6 +48,8 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     random::insecure_seed::add_to_linker::<State, WasiRandom>(l, State::random)?;
     filesystem::preopens::add_to_linker::<State, WasiFilesystem>(l, State::filesystem)?;
     filesystem::types::add_to_linker::<State, WasiFilesystem>(l, State::filesystem)?;
+    outgoing_handler::add_to_linker::<State, WasiHttp>(l, State::http)?;
+    http_types::add_to_linker::<State, WasiHttp>(l, &http_types::LinkOptions::default(), State::http)?;
     cli::exit::add_to_linker::<State, WasiCli>(l, State::cli)?;
     cli::environment::add_to_linker::<State, WasiCli>(l, State::cli)?;
     cli::stdin::add_to_linker::<State, WasiCli>(l, State::cli)?;

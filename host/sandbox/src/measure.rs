@@ -31,7 +31,7 @@ pub(crate) async fn parts(loaded: Arc<Loaded>, host: AttemptHost, repeats: u32) 
         let mut clock = Instant::now();
         let mut lap = || std::mem::replace(&mut clock, Instant::now()).elapsed();
         let seed = step.limits.fuel.map(|_| Seed::of(claimed));
-        let mut store = new_store(loaded.pre.engine(), State::new(Some(host.clone()), &step.limits, seed), &step.limits);
+        let mut store = new_store(loaded.pre.engine(), State::new(Some(host.clone()), &step.limits, seed, None), &step.limits);
         parts.store += lap();
         let instance = instantiate(&mut store, &loaded).await.map_err(|error| format!("{error:#}"))?;
         parts.instantiate += lap();

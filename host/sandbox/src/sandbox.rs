@@ -9,6 +9,7 @@ use bulkhead_core::failure::{Cause, Failure};
 use bulkhead_core::id::Digest;
 use bulkhead_core::run::Usage;
 use bulkhead_engine::attempt::AttemptHost;
+use bulkhead_engine::egress::Egress;
 use bulkhead_engine::executor::{Execution, ExecutionEnd, Executor, Inspected};
 use bulkhead_engine::store::Store;
 use bytes::Bytes;
@@ -48,6 +49,7 @@ pub enum SandboxError {
 pub struct Sandbox {
     shared: Arc<Shared>,
     info: SandboxInfo,
+    egress: Option<Arc<dyn Egress>>,
 }
 
 struct Shared {
@@ -94,7 +96,14 @@ impl Sandbox {
             slots: Arc::new(Semaphore::new(config.slots.get())),
             describe_slots: Arc::new(Semaphore::new(DESCRIBE_SLOTS)),
         };
-        Ok(Self { shared: Arc::new(shared), info })
+        Ok(Self { shared: Arc::new(shared), info, egress: None })
+    }
+
+    /// Lets plugins send HTTP requests through a way out, each as far as its step grants. Without one, every request is denied.
+    #[must_use]
+    pub fn with_egress(mut self, egress: Arc<dyn Egress>) -> Self {
+        self.egress = Some(egress);
+        self
     }
 
     /// Does an attempt `repeats` times, without its deadline, and says what its parts cost on average. For benchmarks.
@@ -122,8 +131,8 @@ impl std::fmt::Debug for Sandbox {
 
 impl Executor for Sandbox {
     fn execute(&self, host: AttemptHost) -> BoxFuture<'static, Execution> {
-        let shared = Arc::clone(&self.shared);
-        Box::pin(async move { shared.execute(host).await })
+        let (shared, egress) = (Arc::clone(&self.shared), self.egress.clone());
+        Box::pin(async move { shared.execute(host, egress).await })
     }
 
     fn inspect(&self, component: Bytes) -> BoxFuture<'static, Result<Inspected, Failure>> {
@@ -144,7 +153,7 @@ impl Shared {
         (step.plugin.digest, key)
     }
 
-    async fn execute(&self, host: AttemptHost) -> Execution {
+    async fn execute(&self, host: AttemptHost, egress: Option<Arc<dyn Egress>>) -> Execution {
         let (digest, key) = self.wanted(&host);
         let timeout = host.step().timeout;
         let cancel = host.cancelled().clone();
@@ -165,7 +174,7 @@ impl Shared {
         let (kill, killed) = oneshot::channel();
         let place = Place { slot, underway: self.ticker.begin() };
         // If this future is dropped, `kill` is, and that ends the attempt.
-        let mut attempt = self.guests.spawn(attempt::run(loaded, host, killed, place));
+        let mut attempt = self.guests.spawn(attempt::run(loaded, host, egress, killed, place));
         let reason = tokio::select! {
             biased;
             ended = &mut attempt => return ended.unwrap_or_else(|error| not_run(ExecutionEnd::Failed(broken(error)))),

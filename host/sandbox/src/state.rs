@@ -4,9 +4,12 @@ use std::sync::Arc;
 
 use bulkhead_core::plan::{Limits, StepPlan};
 use bulkhead_engine::attempt::AttemptHost;
+use bulkhead_engine::egress::Egress;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtxView, WasiHttpView};
 
+use crate::http::{Http, Traffic};
 use crate::limits::{MAX_RANDOM_BYTES, MAX_RESOURCES, Meter};
 use crate::outcome::Stop;
 use crate::random::Seed;
@@ -28,6 +31,12 @@ pub(crate) struct State {
     wasi: Option<Box<Wasi>>,
     /// Made with `wasi`; a plugin that never asks for WASI never pays for it.
     stdio: Option<Arc<Stdio>>,
+    /// The way out, where the host has one.
+    egress: Option<Arc<dyn Egress>>,
+    limits: Limits,
+    http: Option<Box<Http>>,
+    /// Made with `http`, at a plugin's first call of it.
+    traffic: Option<Arc<Traffic>>,
 }
 
 struct Wasi {
@@ -36,7 +45,7 @@ struct Wasi {
 }
 
 impl State {
-    pub(crate) fn new(host: Option<AttemptHost>, limits: &Limits, seed: Option<Seed>) -> Self {
+    pub(crate) fn new(host: Option<AttemptHost>, limits: &Limits, seed: Option<Seed>, egress: Option<Arc<dyn Egress>>) -> Self {
         Self {
             host,
             meter: Meter::new(limits.memory),
@@ -47,6 +56,10 @@ impl State {
             seed,
             wasi: None,
             stdio: None,
+            egress,
+            limits: *limits,
+            http: None,
+            traffic: None,
         }
     }
 
@@ -62,9 +75,17 @@ impl State {
         self.calls_left = self.calls_left.saturating_sub(1);
     }
 
-    /// Refuses to go on where the quota of host calls was passed.
-    pub(crate) fn check_calls(&self) -> Result<(), Stop> {
-        if self.calls_passed { Err(Stop::HostCalls) } else { Ok(()) }
+    /// Refuses to go on where a quota was passed that nothing else stops at.
+    pub(crate) fn check_quotas(&self) -> Result<(), Stop> {
+        if self.calls_passed {
+            return Err(Stop::HostCalls);
+        }
+        self.traffic.as_ref().map_or(Ok(()), |traffic| traffic.check())
+    }
+
+    /// What the guest sent over HTTP, if it used that.
+    pub(crate) fn traffic(&self) -> Option<&Arc<Traffic>> {
+        self.traffic.as_ref()
     }
 
     /// What the guest wrote to its standard streams, if it did.
@@ -74,6 +95,13 @@ impl State {
 
     fn step(&self) -> Option<&StepPlan> {
         self.host.as_ref().map(AttemptHost::step)
+    }
+
+    fn make_http(&mut self) {
+        let traffic = Traffic::new(self.host.clone(), self.limits);
+        let patterns = self.step().map_or(&[][..], |step| &step.allow.http);
+        self.http = Some(Box::new(Http::new(Arc::clone(&traffic), self.egress.clone(), patterns)));
+        self.traffic = Some(traffic);
     }
 
     fn make_wasi(&mut self) {
@@ -112,5 +140,20 @@ impl WasiView for State {
         }
         let wasi = self.wasi.as_mut().expect("it was made just now");
         WasiCtxView { ctx: &mut wasi.ctx, table: &mut wasi.table }
+    }
+}
+
+impl WasiHttpView for State {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        self.count_wasi_call();
+        if self.wasi.is_none() {
+            self.make_wasi();
+        }
+        if self.http.is_none() {
+            self.make_http();
+        }
+        let wasi = self.wasi.as_mut().expect("it was made just now");
+        let http = self.http.as_mut().expect("it was made just now");
+        WasiHttpCtxView { hooks: &mut http.hooks, table: &mut wasi.table, ctx: &mut http.ctx }
     }
 }

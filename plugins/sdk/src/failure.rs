@@ -96,6 +96,10 @@ fn is_permanent(error: &(dyn StdError + 'static)) -> bool {
         Some(CheckpointError::Cancelled | CheckpointError::Unavailable(_)) => return false,
         None => {}
     }
+    #[cfg(feature = "http")]
+    if let Some(error) = error.downcast_ref::<crate::http::HttpError>() {
+        return error.is_permanent();
+    }
     error.is::<serde_json::Error>()
         || error.is::<std::num::ParseIntError>()
         || error.is::<std::num::ParseFloatError>()

@@ -53,6 +53,8 @@
 pub mod checkpoint;
 mod failure;
 pub mod guest;
+#[cfg(feature = "http")]
+pub mod http;
 pub mod log;
 mod plugin;
 pub mod rng;

@@ -1,6 +1,7 @@
 //! The embedded host: a store, a sandbox and an engine in this process. `serve` and `run` are built on it.
 
 pub(crate) mod definitions;
+mod egress;
 pub(crate) mod machine;
 pub(crate) mod plugins;
 
@@ -10,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bulkhead_core::id::WorkerId;
+use bulkhead_engine::egress::Egress;
 use bulkhead_engine::engine::{Engine, EngineConfig};
 use bulkhead_engine::executor::Executor;
 use bulkhead_engine::jobs::Jobs;
@@ -36,6 +38,8 @@ pub(crate) struct Embedded {
     pub(crate) store: Arc<dyn Store>,
     /// What runs guests.
     pub(crate) sandbox: Arc<dyn Executor>,
+    /// The way out, for plugins and whatever else sends requests.
+    pub(crate) egress: Arc<dyn Egress>,
     /// What people ask for.
     pub(crate) jobs: Jobs,
     slots: NonZeroUsize,
@@ -55,10 +59,12 @@ impl Embedded {
         let memory = worker.memory_budget.unwrap_or_else(|| machine::memory() / 2);
         let mut config = SandboxConfig::new(slots);
         config.cache = worker.compiled_dir.clone().or(compiled).or_else(|| Some(data_dir.join(COMPILED)));
+        let egress = egress::open(&worker.egress)?;
         let sandbox = Sandbox::new(config, store.clone()).map_err(|error| CliError::broken(chain(&error)))?;
+        let sandbox = sandbox.with_egress(egress.clone());
         let sandbox: Arc<dyn Executor> = Arc::new(sandbox);
         let jobs = Jobs::new(store.clone(), sandbox.clone()).with_memory_budget(memory);
-        Ok(Self { store, sandbox, jobs, slots, memory })
+        Ok(Self { store, sandbox, egress, jobs, slots, memory })
     }
 
     /// Starts to claim and execute tasks.

@@ -1,7 +1,8 @@
 //! What one attempt may use (`limits`) and what a plugin is given beyond the contract (`allow`).
 
-use super::diagnostic::{Report, did_you_mean, quote};
+use super::diagnostic::{Report, quote};
 use super::reader::{Field, Reader};
+use crate::host_pattern::HostPattern;
 use crate::plan::{Grants, Limits, LogOverflow};
 
 const KIB: u64 = 1 << 10;
@@ -34,6 +35,9 @@ pub(super) fn read(field: &Field<'_>, report: &mut Report<'_>) -> Option<Limits>
     let output_bytes = reader.optional("output_bytes").and_then(|field| field.size(report, 0..=64 * MIB));
     let spawned_tasks = reader.optional("spawned_tasks").and_then(|field| field.small_integer(report, 0..=1_000_000));
     let host_calls = reader.optional("host_calls").and_then(|field| field.integer(report, 1..=MANY));
+    let http_requests = reader.optional("http_requests").and_then(|field| field.integer(report, 0..=MANY));
+    let http_request_bytes = reader.optional("http_request_bytes").and_then(|field| field.size(report, 0..=1024 * GIB));
+    let http_response_bytes = reader.optional("http_response_bytes").and_then(|field| field.size(report, 0..=1024 * GIB));
     reader.finish(report);
     Some(Limits {
         fuel: fuel.or(default.fuel),
@@ -46,6 +50,9 @@ pub(super) fn read(field: &Field<'_>, report: &mut Report<'_>) -> Option<Limits>
         output_bytes: output_bytes.unwrap_or(default.output_bytes),
         spawned_tasks: spawned_tasks.unwrap_or(default.spawned_tasks),
         host_calls: host_calls.unwrap_or(default.host_calls),
+        http_requests: http_requests.unwrap_or(default.http_requests),
+        http_request_bytes: http_request_bytes.unwrap_or(default.http_request_bytes),
+        http_response_bytes: http_response_bytes.unwrap_or(default.http_response_bytes),
     })
 }
 
@@ -87,35 +94,7 @@ fn variable(text: &str) -> Result<String, String> {
     if valid { Ok(text.to_owned()) } else { Err("name one variable, of A-Z, a-z, 0-9 and `_`".to_owned()) }
 }
 
-/// A host pattern: `name`, `*.name`, each with an optional `:port`. Hosts are compared in lower case.
+/// A host pattern, as it is compared: in lower case.
 fn host_pattern(text: &str) -> Result<String, String> {
-    let help = || "name a host, like `api.example.com`, `*.example.com` or `localhost:8080`".to_owned();
-    let pattern = text.to_lowercase();
-    if let Some((_, rest)) = pattern.split_once("://") {
-        let host = rest.split('/').next().unwrap_or_default();
-        return Err(host_pattern(host).map_or_else(|_| help(), |host| did_you_mean(&host)));
-    }
-    let (host, port) = match pattern.rsplit_once(':') {
-        // An IPv6 address stands in brackets, and its colons are its own.
-        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
-        _ => (pattern.as_str(), None),
-    };
-    if let Some(port) = port
-        && !(port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port > 0))
-    {
-        return Err("a port is a number from 1 to 65535".to_owned());
-    }
-    let name = host.strip_prefix("*.").unwrap_or(host);
-    let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-    let valid = address.map_or_else(|| is_host(name), |address| address.parse::<std::net::Ipv6Addr>().is_ok());
-    if valid { Ok(pattern) } else { Err(help()) }
-}
-
-/// Whether a text is a host's name: labels of letters, digits and inner hyphens.
-fn is_host(name: &str) -> bool {
-    let label = |label: &str| {
-        let plain = label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
-        plain && (1..=63).contains(&label.len()) && !label.starts_with('-') && !label.ends_with('-')
-    };
-    name.len() <= 253 && name.split('.').all(label)
+    text.parse::<HostPattern>().map(|pattern| pattern.to_string()).map_err(|error| error.0)
 }

@@ -12,6 +12,7 @@ use wasmtime::component::ResourceTableError;
 use wasmtime::{Error, PoolConcurrencyLimitError, Trap, WasmBacktrace, WasmtimeBug};
 use wasmtime_wasi::I32Exit;
 
+use crate::http::HttpQuota;
 use crate::limits::{Denial, MAX_IGNORED_REFUSALS};
 use crate::state::State;
 
@@ -37,6 +38,9 @@ pub(crate) enum Stop {
     /// It went on spawning.
     #[error("it went on spawning tasks after {MAX_IGNORED_REFUSALS} refusals (`limits.spawned_tasks`)")]
     Spawns,
+    /// It passed a limit on HTTP.
+    #[error(transparent)]
+    Http(#[from] HttpQuota),
     /// The host could not do its part.
     #[error("{0}")]
     Host(String),
@@ -49,8 +53,15 @@ impl Stop {
             Self::Log(_) => Cause::Limit(Quota::Log),
             Self::HostCalls => Cause::Limit(Quota::HostCall),
             Self::Spawns => Cause::Limit(Quota::Spawn),
+            Self::Http(_) => Cause::Limit(Quota::Http),
             Self::Host(_) => Cause::HostFault,
         }
+    }
+}
+
+impl From<Stop> for Failure {
+    fn from(stop: Stop) -> Self {
+        Self::new(stop.cause(), stop.to_string())
     }
 }
 

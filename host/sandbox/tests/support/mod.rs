@@ -16,6 +16,7 @@ use bulkhead_core::machine::Report;
 use bulkhead_core::run::{Trigger, Usage};
 use bulkhead_core::task::AttemptEnd;
 use bulkhead_engine::attempt::{AttemptHost, LogPipeline};
+use bulkhead_engine::egress::Egress;
 use bulkhead_engine::executor::{Execution, ExecutionEnd, Executor, Inspected};
 use bulkhead_engine::store::{
     Catalog, ClaimRequest, Claimed, Completion, Journal, LogQuery, LogRecord, NewRun, PluginRecord, Queue, Store, TaskSpec,
@@ -54,8 +55,20 @@ impl Lab {
     }
 
     pub(crate) async fn with(config: SandboxConfig) -> Self {
+        Self::open(config, None).await
+    }
+
+    /// With a way out.
+    pub(crate) async fn networked(egress: Arc<dyn Egress>) -> Self {
+        Self::open(config(), Some(egress)).await
+    }
+
+    async fn open(config: SandboxConfig, egress: Option<Arc<dyn Egress>>) -> Self {
         let store = Arc::new(MemoryStore::new().expect("a store in memory"));
-        let sandbox = Sandbox::new(config, Arc::clone(&store) as Arc<dyn Store>).expect("a sandbox");
+        let mut sandbox = Sandbox::new(config, Arc::clone(&store) as Arc<dyn Store>).expect("a sandbox");
+        if let Some(egress) = egress {
+            sandbox = sandbox.with_egress(egress);
+        }
         let pipeline = Arc::new(LogPipeline::default());
         let running = Arc::clone(&pipeline);
         tokio::spawn(async move { running.run().await });

@@ -210,12 +210,16 @@ fn grants() {
             ("allow.env = [\"A B\"]", "4:14: `A B` can't be granted in `env` (name one variable, of A-Z, a-z, 0-9 and `_`)"),
             ("allow.env = [\"A\", \"A\"]", "4:19: `A` is given twice (leave one out)"),
             ("allow.http = [\"https://x.org/a\"]", "4:15: `https://x.org/a` can't be granted in `http` (did you mean `x.org`?)"),
-            ("allow.http = [\"*.y.org:0\"]", "4:15: `*.y.org:0` can't be granted in `http` (a port is a number from 1 to 65535)"),
+            (
+                "allow.http = [\"*.y.org:0\"]",
+                "4:15: `*.y.org:0` can't be granted in `http` (a port is a number from 1 to 65535, or `*` for every one)",
+            ),
             (
                 "allow.http = [\"*\"]",
                 "4:15: `*` can't be granted in `http` (name a host, like `api.example.com`, `*.example.com` or \
-                 `localhost:8080`)",
+                 `localhost:8080`, an address, like `127.0.0.1:8080` or `[::1]`, or a network, like `10.0.0.0/8`)",
             ),
+            ("allow.http = [\"10.0.0.7/8\"]", "4:15: `10.0.0.7/8` can't be granted in `http` (did you mean `10.0.0.0/8`?)"),
         ],
     );
 }

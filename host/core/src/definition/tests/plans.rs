@@ -49,6 +49,9 @@ log_overflow = "fail"
 output_bytes = 0
 spawned_tasks = 7
 host_calls = 99
+http_requests = 5
+http_request_bytes = "1KiB"
+http_response_bytes = "2MiB"
 
 [step.mid]
 plugin = "free"
@@ -95,6 +98,9 @@ fn a_definition_says_everything_that_a_plan_holds() {
             output_bytes: 0,
             spawned_tasks: 7,
             host_calls: 99,
+            http_requests: 5,
+            http_request_bytes: 1 << 10,
+            http_response_bytes: 2 << 20,
         },
         allow: Grants {
             env: vec!["HOME".to_owned()],
