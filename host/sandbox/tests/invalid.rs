@@ -92,22 +92,22 @@ async fn a_plugin_that_fails_to_describe_itself_is_refused() {
 #[tokio::test]
 async fn an_ungranted_interface_is_denied_when_called() {
     let imports = r#"
-  (import "wasi:http/outgoing-handler@0.2.0" (instance $http
-    (export "request" (type (sub resource)))
-    (export "handle" (func (result u32)))))
-  (core func $handle (canon lower (func $http "handle")))
-  (core instance $http' (export "handle" (func $handle)))"#;
-    let with = r#"(with "http" (instance $http'))"#;
-    let items = r#"(import "http" "handle" (func $handle (result i32)))"#;
+  (import "wasi:sockets/tcp-create-socket@0.2.0" (instance $sockets
+    (export "tcp-socket" (type (sub resource)))
+    (export "create-tcp-socket" (func (result u32)))))
+  (core func $create (canon lower (func $sockets "create-tcp-socket")))
+  (core instance $sockets' (export "create-tcp-socket" (func $create)))"#;
+    let with = r#"(with "sockets" (instance $sockets'))"#;
+    let items = r#"(import "sockets" "create-tcp-socket" (func $create (result i32)))"#;
     let idle = component::plugin_with_imports(imports, with, items, "(i32.const 16)");
     let lab = Lab::new().await;
     let idle = lab.upload(idle).await.unwrap_or_else(|failure| panic!("{failure}"));
     let attempt = lab.task(&idle, "", "null").await;
     succeeded(&lab.execute(&attempt).await);
 
-    let failure = failure(component::plugin_with_imports(imports, with, items, "(drop (call $handle)) (i32.const 16)"), "").await;
+    let failure = failure(component::plugin_with_imports(imports, with, items, "(drop (call $create)) (i32.const 16)"), "").await;
     assert_eq!(failure.cause, Cause::Denied);
-    assert!(failure.message.contains("wasi:http/outgoing-handler@0.2.0#handle"), "{failure}");
+    assert!(failure.message.contains("wasi:sockets/tcp-create-socket@0.2.0#create-tcp-socket"), "{failure}");
 }
 
 #[tokio::test]
