@@ -112,6 +112,8 @@ pub(crate) fn render(statistics: &Statistics, load: Load, now: Timestamp, stream
     );
     text.single("bulkhead_fuel_total", "counter", "Units of fuel used.", statistics.fuel);
     text.single("bulkhead_log_lines_total", "counter", "Log lines stored.", statistics.lines);
+    text.single("bulkhead_contents", "gauge", "Different contents of files and artifacts.", statistics.contents);
+    text.single("bulkhead_content_bytes", "gauge", "Bytes of files and artifacts, each content once.", statistics.content_bytes);
     text.single("bulkhead_slots", "gauge", "Attempts at once, at most.", load.slots);
     text.single("bulkhead_slots_busy", "gauge", "Attempts now.", load.running);
     text.single(

@@ -80,6 +80,10 @@ kinds! {
     DefinitionIdMismatch = "definition-id-mismatch", UNPROCESSABLE_ENTITY, "The definition has another id";
     /// The run's parameters are wrong.
     InvalidRunParameters = "invalid-run-parameters", UNPROCESSABLE_ENTITY, "The run's parameters are not valid";
+    /// The run's files are named wrongly, or there are too many.
+    InvalidRunFiles = "invalid-run-files", UNPROCESSABLE_ENTITY, "The run's files are not valid";
+    /// A file that the run is to be started with was not uploaded, or has expired.
+    FileMissing = "file-missing", UNPROCESSABLE_ENTITY, "A file of the run is not there";
     /// A step may use more memory than the server has for all.
     MemoryBudget = "memory-budget", UNPROCESSABLE_ENTITY, "A step may use more memory than there is";
     /// The component is no plugin; `failure` says why.
@@ -235,6 +239,8 @@ impl From<JobError> for ApiError {
             }
             JobError::Disabled(_) => Self::new(ProblemKind::DefinitionDisabled, error.to_string()),
             JobError::MemoryBudget { .. } => Self::new(ProblemKind::MemoryBudget, error.to_string()),
+            JobError::File { .. } => Self::new(ProblemKind::FileMissing, error.to_string()),
+            JobError::Files(_) => Self::new(ProblemKind::InvalidRunFiles, error.to_string()),
             JobError::Parameters(_) => Self::new(ProblemKind::InvalidRunParameters, error.to_string()),
             JobError::Plugin(failure) => {
                 let mut refusal = Self::new(ProblemKind::InvalidPlugin, failure.to_string());

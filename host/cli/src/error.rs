@@ -140,9 +140,12 @@ impl CliError {
         match error {
             JobError::Invalid(diagnostics) => InvalidDefinition::new(name, text, diagnostics).into(),
             JobError::Store(error) => error.into(),
-            error @ (JobError::Disabled(_) | JobError::Parameters(_) | JobError::Plugin(_) | JobError::MemoryBudget { .. }) => {
-                Self::usage(error.to_string())
-            }
+            error @ (JobError::Disabled(_)
+            | JobError::File { .. }
+            | JobError::Files(_)
+            | JobError::Parameters(_)
+            | JobError::Plugin(_)
+            | JobError::MemoryBudget { .. }) => Self::usage(error.to_string()),
         }
     }
 }

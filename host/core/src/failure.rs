@@ -77,6 +77,8 @@ pub enum Quota {
     Spawn,
     /// The number of host calls, or the size of what one carries.
     HostCall,
+    /// Bytes of artifacts.
+    Artifact,
 }
 
 /// All names of causes, as [`Cause::name`] gives them.
@@ -249,6 +251,7 @@ impl Quota {
             Self::Output => "output",
             Self::Spawn => "spawn",
             Self::HostCall => "host-call",
+            Self::Artifact => "artifact",
         }
     }
 }

@@ -10,6 +10,7 @@
 //! - A terminal failure carries a [`failure::Cause`]; there is no unknown one.
 //! - An attempt's number fences every write of whoever holds the task.
 
+pub mod artifact;
 pub mod definition;
 pub mod event;
 pub mod failure;

@@ -39,6 +39,23 @@ impl Plan {
     pub fn step_named(&self, name: &str) -> Option<StepIndex> {
         self.steps.iter().position(|step| step.name.as_str() == name).and_then(|at| u16::try_from(at).ok()).map(StepIndex)
     }
+
+    /// Whether a step depends on another one, directly or through others.
+    pub fn depends_on(&self, step: StepIndex, on: StepIndex) -> bool {
+        let mut seen = vec![false; self.steps.len()];
+        let mut next = vec![step];
+        while let Some(step) = next.pop() {
+            for &before in &self.step(step).depends {
+                if before == on {
+                    return true;
+                }
+                if !std::mem::replace(&mut seen[before.get()], true) {
+                    next.push(before);
+                }
+            }
+        }
+        false
+    }
 }
 
 /// One step of a plan.
@@ -169,6 +186,8 @@ pub struct Limits {
     pub log_overflow: LogOverflow,
     /// Bytes of a task's output.
     pub output_bytes: u64,
+    /// Bytes of one attempt's artifacts, all together.
+    pub artifact_bytes: u64,
     /// Tasks that a step may spawn in all.
     pub spawned_tasks: u32,
     /// Host calls of one attempt.
@@ -187,6 +206,7 @@ impl Default for Limits {
             log_line_bytes: MIB / 16,
             log_overflow: LogOverflow::Suppress,
             output_bytes: MIB,
+            artifact_bytes: 1024 * MIB,
             spawned_tasks: 1_000_000,
             host_calls: 1_000_000_000,
         }

@@ -1,9 +1,11 @@
-//! What an attempt may ask of the host: its log, its progress, more tasks, its checkpoint; and the pipeline that its log lines
+//! What an attempt may ask of the host: its log, its progress, more tasks, its checkpoint, artifacts; and the pipeline that its log lines
 //! go through.
 //!
 //! Lines gather in a bounded buffer per attempt. [`LogPipeline`] appends what has gathered every [`FLUSH_INTERVAL`], one append
 //! per attempt at a time; a full buffer makes the guest wait; what is left at the end goes into the same transaction as the
 //! attempt's outcome. A line is numbered when it is accepted, so an append that is repeated repeats nothing.
+
+mod artifacts;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +19,7 @@ use parking::Mutex;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+pub use self::artifacts::{FileError, FileInfo, FileSource, MAX_ARTIFACTS};
 use crate::store::{Claimed, Spawned, Store, StoreError, StoreFuture, StoreResult, TaskSpec};
 
 /// How long lines gather before they are appended: short against a person's patience, long against a no-op task, whose lines
@@ -80,6 +83,7 @@ struct Inner {
     /// Wakes whoever waits for lines to leave the buffer, or for their append to end.
     appended: Notify,
     progress: Mutex<ProgressSlot>,
+    artifacts: artifacts::Artifacts,
 }
 
 /// Lines that are not stored yet, and what the attempt logged so far.
@@ -143,6 +147,7 @@ impl AttemptHost {
             log: Mutex::default(),
             appended: Notify::new(),
             progress: Mutex::default(),
+            artifacts: artifacts::Artifacts::default(),
         }))
     }
 

@@ -129,11 +129,18 @@ async fn attempt(shared: Arc<Shared>, host: AttemptHost, memory: u64, random: u3
 /// Records how an attempt ended, for as long as the store can't.
 async fn record(shared: &Shared, host: &AttemptHost, execution: Execution, random: u32) {
     let rest = host.finish_log().await;
-    let (end, output) = match execution.end {
-        ExecutionEnd::Succeeded(output) => (AttemptEnd::Succeeded, Some(output)),
-        ExecutionEnd::Failed(failure) => (AttemptEnd::Failed(failure), None),
-        ExecutionEnd::Cancelled if shared.releasing.is_cancelled() => (AttemptEnd::Released, None),
-        ExecutionEnd::Cancelled => (AttemptEnd::Cancelled, None),
+    let (mut output, mut artifacts) = (None, Vec::new());
+    let end = match execution.end {
+        ExecutionEnd::Succeeded(text) => match host.finish_artifacts().await {
+            Ok(finished) => {
+                (output, artifacts) = (Some(text), finished);
+                AttemptEnd::Succeeded
+            }
+            Err(error) => AttemptEnd::Failed(Failure::new(Cause::HostFault, format!("its artifacts can't be kept: {error}"))),
+        },
+        ExecutionEnd::Failed(failure) => AttemptEnd::Failed(failure),
+        ExecutionEnd::Cancelled if shared.releasing.is_cancelled() => AttemptEnd::Released,
+        ExecutionEnd::Cancelled => AttemptEnd::Cancelled,
     };
     let claimed = host.claimed();
     let (task, attempt) = (claimed.task, claimed.attempt);
@@ -142,6 +149,7 @@ async fn record(shared: &Shared, host: &AttemptHost, execution: Execution, rando
         attempt,
         report: Report { end, usage: execution.usage, suppressed: rest.suppressed },
         output,
+        artifacts,
         first_line: rest.first_line,
         lines: rest.lines,
         random,
@@ -165,6 +173,7 @@ async fn record(shared: &Shared, host: &AttemptHost, execution: Execution, rando
                 let message = format!("the end of the attempt can't be recorded: {error}");
                 completion.report.end = AttemptEnd::Failed(Failure::new(Cause::HostFault, message));
                 (completion.output, completion.first_line, completion.lines) = (None, 0, Vec::new());
+                completion.artifacts = Vec::new();
                 is_bare = true;
             }
             Err(error) => {

@@ -1,10 +1,12 @@
 //! What people ask for: checking and storing definitions, uploading plugins, starting runs.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use bulkhead_core::artifact::FileName;
 use bulkhead_core::definition::{self, Definition, Diagnostics, KnownPlugin};
 use bulkhead_core::failure::Failure;
-use bulkhead_core::id::RunId;
+use bulkhead_core::id::{Digest, RunId};
 use bulkhead_core::name::Name;
 use bulkhead_core::plan::Plan;
 use bulkhead_core::run::{Run, Trigger};
@@ -12,6 +14,7 @@ use bytes::Bytes;
 
 use crate::checked::CheckedDefinitions;
 use crate::executor::Executor;
+use crate::files::MAX_RUN_FILES;
 use crate::store::{DefinitionRecord, Idempotency, NewRun, PluginRecord, RunView, Store, StoreError};
 
 /// The largest parameters of a run, in bytes of JSON text.
@@ -42,6 +45,17 @@ pub enum JobError {
     /// The parameters are no JSON object, or too large.
     #[error("the parameters are not valid: {0}")]
     Parameters(String),
+    /// A file that the run is to be started with is not there.
+    #[error("file `{name}`: there is no uploaded file {digest}, or it has expired: upload it (again)")]
+    File {
+        /// What the run would call it.
+        name: FileName,
+        /// The digest that was asked for.
+        digest: Digest,
+    },
+    /// There are too many files.
+    #[error("the run would be started with {0} files; {MAX_RUN_FILES} are the most")]
+    Files(usize),
     /// The component is no plugin.
     #[error("the component is no valid plugin: {0}")]
     Plugin(Failure),
@@ -55,6 +69,8 @@ pub enum JobError {
 pub struct RunRequest {
     /// Its parameters: a JSON object, `{}` where absent.
     pub parameters: Option<Box<str>>,
+    /// Uploaded files that it is started with, each under the name that the run calls it.
+    pub files: BTreeMap<FileName, Digest>,
     /// What makes it start.
     pub trigger: Trigger,
     /// Whether none of its tasks starts before somebody resumes it.
@@ -151,7 +167,7 @@ impl Jobs {
     ///
     /// # Errors
     /// [`StoreError::NotFound`], [`JobError::Disabled`], [`JobError::Parameters`], [`JobError::Invalid`] where a plugin is
-    /// gone or changed its schema, [`StoreError::Conflict`] where the idempotency key was used for another request.
+    /// gone or changed its schema, [`JobError::File`], [`StoreError::Conflict`] where the idempotency key was used for another request.
     pub async fn trigger(&self, definition: Name, request: RunRequest) -> Result<Started, JobError> {
         let record = self.store.definition(definition).await?;
         self.run(&record.text, request).await
@@ -170,8 +186,10 @@ impl Jobs {
         if let Some(step) = definition.plan.steps.iter().find(|step| step.limits.memory > self.memory) {
             return Err(JobError::MemoryBudget { step: step.name.clone(), limit: step.limits.memory, budget: self.memory });
         }
+        self.check_files(&request.files).await?;
         let new = NewRun {
             id: RunId::new(self.store.now(), request.random),
+            files: request.files.into_iter().collect(),
             plan: definition.plan.clone(),
             parameters: parameters.clone(),
             trigger: request.trigger,
@@ -184,6 +202,21 @@ impl Jobs {
             return Ok(Started { run, plan, parameters, existing: true });
         }
         Ok(Started { run: created.run, plan: definition.plan.clone(), parameters, existing: false })
+    }
+
+    /// Makes sure that the files of a run are there, to say which is not; the store looks again when it creates the run.
+    async fn check_files(&self, files: &BTreeMap<FileName, Digest>) -> Result<(), JobError> {
+        if files.len() > MAX_RUN_FILES {
+            return Err(JobError::Files(files.len()));
+        }
+        for (name, &digest) in files {
+            match self.store.file(digest).await {
+                Ok(_) => {}
+                Err(StoreError::NotFound("file")) => return Err(JobError::File { name: name.clone(), digest }),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
     }
 
     /// Checks a component and stores it as a plugin under the name that it calls itself.

@@ -15,6 +15,7 @@ mod dispatcher;
 pub mod egress;
 pub mod engine;
 pub mod executor;
+pub mod files;
 pub mod jobs;
 mod keeper;
 pub mod store;

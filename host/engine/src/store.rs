@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bulkhead_core::artifact::FileName;
 use bulkhead_core::event::EventRecord;
 use bulkhead_core::failure::FailureFilter;
 use bulkhead_core::id::{Digest, RunId, StepIndex, TaskId, WorkerId};
@@ -19,6 +20,8 @@ use bulkhead_core::time::Timestamp;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
+
+use crate::files::{Files, NewArtifact};
 
 /// Why a store did not do what it was asked.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -51,8 +54,8 @@ pub type StoreResult<T> = Result<T, StoreError>;
 pub type StoreFuture<'a, T> = BoxFuture<'a, StoreResult<T>>;
 
 /// Durable state. Object-safe; share it as `Arc<dyn Store>`.
-pub trait Store: Queue + Journal + Catalog {}
-impl<T: Queue + Journal + Catalog> Store for T {}
+pub trait Store: Queue + Journal + Catalog + Files {}
+impl<T: Queue + Journal + Catalog + Files> Store for T {}
 
 /// Runs and tasks: what changes them.
 pub trait Queue: Send + Sync + 'static {
@@ -62,7 +65,8 @@ pub trait Queue: Send + Sync + 'static {
     /// Creates a run, or returns the one that the same idempotency key created.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] where the idempotency key was used for another request.
+    /// [`StoreError::Conflict`] where the idempotency key was used for another request, and [`StoreError::NotFound`] (`file`)
+    /// where one of its files is not there.
     fn create_run(&self, new: NewRun) -> StoreFuture<'_, CreatedRun>;
 
     /// Does something to a whole run and returns it as it is then.
@@ -244,6 +248,8 @@ pub struct NewRun {
     pub plan: Arc<Plan>,
     /// Its parameters: a JSON object.
     pub parameters: Arc<str>,
+    /// The files that it is started with: uploaded ones, each under the name that the run calls it.
+    pub files: Vec<(FileName, Digest)>,
     /// What made it start.
     pub trigger: Trigger,
     /// Whether none of its tasks starts before somebody resumes it.
@@ -363,6 +369,8 @@ pub struct Completion {
     pub report: Report,
     /// The output of a task that succeeded: JSON text.
     pub output: Option<Arc<str>>,
+    /// What a task that succeeded publishes.
+    pub artifacts: Vec<NewArtifact>,
     /// The number of the first of `lines` in the attempt, from 0.
     pub first_line: u64,
     /// The attempt's last log lines.
@@ -525,6 +533,10 @@ pub struct Statistics {
     pub lost_leases: u64,
     /// Retries scheduled since the store was made.
     pub retries: u64,
+    /// Different contents of uploaded files, runs' files and artifacts that are stored now.
+    pub contents: u64,
+    /// Their bytes.
+    pub content_bytes: u64,
     /// When the oldest task fell due that waits and could be claimed now.
     pub oldest_due: Option<Timestamp>,
 }

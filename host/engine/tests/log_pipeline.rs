@@ -54,6 +54,7 @@ impl Guest {
             attempt: claimed.attempt,
             report: Report { end: AttemptEnd::Succeeded, usage: Usage::default(), suppressed: rest.suppressed },
             output: None,
+            artifacts: vec![],
             first_line: rest.first_line,
             lines: rest.lines,
             random: 0,

@@ -8,6 +8,8 @@ wasmtime::component::bindgen!({
         "bulkhead:plugin/tasks@0.1.0.spawn": async | trappable,
         "bulkhead:plugin/checkpoint@0.1.0.save": async | trappable,
         "bulkhead:plugin/checkpoint@0.1.0.load": async | trappable,
+        "bulkhead:plugin/artifacts@0.1.0": async | trappable,
+        "bulkhead:plugin/outputs@0.1.0": async | trappable,
         default: trappable,
     },
     exports: { default: async },

@@ -124,6 +124,12 @@ async fn log_quotas_can_be_fatal() {
 }
 
 #[tokio::test]
+async fn artifacts_have_a_quota() {
+    let keys = "limits = { artifact_bytes = \"1MiB\" }";
+    expect("artifact-flood", keys, Cause::Limit(Quota::Artifact), "limits.artifact_bytes").await;
+}
+
+#[tokio::test]
 async fn a_bomb_that_ignores_refusals_is_ended() {
     expect("spawn-bomb", "limits = { spawned_tasks = 1000 }", Cause::Limit(Quota::Spawn), "refusals").await;
 }

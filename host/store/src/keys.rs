@@ -39,6 +39,11 @@ enum Tag {
     // Tree::Idempotency
     IdempotencyKey = 96,
     IdempotencyExpiry = 97,
+    // Tree::Files
+    Artifact = 128,
+    RunFile = 129,
+    Upload = 130,
+    UploadExpiry = 131,
 }
 
 /// What a use counter counts, per digest.
@@ -49,6 +54,8 @@ pub(crate) enum UseKind {
     Plan = 1,
     /// Runs that have not ended and use a plugin's component.
     Plugin = 2,
+    /// Uploaded files, runs' files and artifacts with the same content.
+    Content = 3,
 }
 
 /// A key of one tree.
@@ -354,6 +361,55 @@ pub(crate) fn idempotency_expiry(at: Timestamp, key: &str) -> Key {
     idempotency_expiries().time(at).with(key.as_bytes())
 }
 
+pub(crate) fn all_artifacts() -> Key {
+    Key::tagged(Tree::Files, Tag::Artifact)
+}
+
+pub(crate) fn artifacts_of(run: RunId) -> Key {
+    all_artifacts().run(run)
+}
+
+pub(crate) fn artifacts_of_step(run: RunId, step: StepIndex) -> Key {
+    artifacts_of(run).step(step)
+}
+
+/// The artifacts of a step with this name: no name has a zero byte, so none is another's prefix.
+pub(crate) fn artifacts_named(run: RunId, step: StepIndex, name: &str) -> Key {
+    artifacts_of_step(run, step).with(name.as_bytes()).with(&[0])
+}
+
+pub(crate) fn artifact(task: TaskId, name: &str) -> Key {
+    artifacts_named(task.run, task.step, name).with(&task.index.to_be_bytes())
+}
+
+pub(crate) fn all_run_files() -> Key {
+    Key::tagged(Tree::Files, Tag::RunFile)
+}
+
+pub(crate) fn run_files(run: RunId) -> Key {
+    all_run_files().run(run)
+}
+
+pub(crate) fn run_file(run: RunId, name: &str) -> Key {
+    run_files(run).with(name.as_bytes())
+}
+
+pub(crate) fn uploads() -> Key {
+    Key::tagged(Tree::Files, Tag::Upload)
+}
+
+pub(crate) fn upload(digest: Digest) -> Key {
+    uploads().with(digest.as_bytes())
+}
+
+pub(crate) fn upload_expiries() -> Key {
+    Key::tagged(Tree::Files, Tag::UploadExpiry)
+}
+
+pub(crate) fn upload_expiry(at: Timestamp, digest: Digest) -> Key {
+    upload_expiries().time(at).with(digest.as_bytes())
+}
+
 pub(crate) fn definitions() -> Key {
     Key::tagged(Tree::Catalog, Tag::Definition)
 }
@@ -450,6 +506,14 @@ impl<'a> Fields<'a> {
 
     pub(crate) fn digest(&mut self) -> Tx<Digest> {
         Ok(Digest::from_bytes(self.take()?))
+    }
+
+    /// The name and the task of an artifact: all that is left.
+    pub(crate) fn artifact(self) -> Tx<(&'a str, u32)> {
+        let (name, index) =
+            self.0.split_last_chunk::<4>().ok_or_else(|| Fault::Corrupt("an artifact's key is too short".into()))?;
+        let name = name.strip_suffix(&[0]).and_then(|name| std::str::from_utf8(name).ok());
+        Ok((name.ok_or_else(|| Fault::Corrupt("an artifact's key has no name".into()))?, u32::from_be_bytes(*index)))
     }
 
     /// What is left, as text.

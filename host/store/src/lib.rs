@@ -6,7 +6,7 @@
 //!
 //! From the outside in: `store` is the port; `writer` groups operations into transactions; `txn` holds the operations, `read`
 //! the reads; `agenda` is the order of claiming; `record`, `keys`, `logs` and `events` say how things are stored; `kv` is the
-//! key-value store; `migrate` is the history of the format.
+//! key-value store; `migrate` is the history of the format; `content` keeps what is too large for a record.
 //!
 //! # Invariants
 //! - Nothing is acknowledged, and no signal fires, before its commit is durable.
@@ -15,6 +15,7 @@
 
 mod agenda;
 mod clock;
+mod content;
 mod events;
 mod keys;
 mod kv;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::clock::{Clock, ManualClock};
+use crate::content::MemoryContents;
 use crate::kv::MemoryBackend;
 use crate::store::{KvStore, Writer};
 
@@ -29,14 +30,14 @@ impl MemoryStore {
     /// # Errors
     /// If the thread can't be started.
     pub fn new() -> std::io::Result<Self> {
-        Self::threaded(Arc::new(MemoryBackend::default()), Clock::System)
+        Self::threaded(Arc::new(MemoryBackend::default()), Arc::new(MemoryContents::default()), Clock::System)
     }
 
     /// An empty store without threads: an operation is applied when its method is called, each in a commit of its own, and its
     /// future is ready at once. Time is what `clock` says. `faults` is asked before each writing operation, by the name of its
     /// method in the port.
     pub fn deterministic(clock: ManualClock, faults: impl FnMut(&'static str) -> Option<Fault> + Send + 'static) -> Self {
-        Self::inline(Arc::new(MemoryBackend::default()), clock, Box::new(faults))
+        Self::inline(Arc::new(MemoryBackend::default()), Arc::new(MemoryContents::default()), clock, Box::new(faults))
     }
 
     /// A process that died and its successor: this store refuses everything from now on, the returned one holds what was
@@ -48,6 +49,6 @@ impl MemoryStore {
     pub fn crash(&self, clock: ManualClock, faults: impl FnMut(&'static str) -> Option<Fault> + Send + 'static) -> Self {
         let Writer::Inline { crashed, .. } = &self.writer else { panic!("only a deterministic store can crash") };
         crashed.store(true, Ordering::Release);
-        Self::inline(self.backend.clone(), clock, Box::new(faults))
+        Self::inline(self.backend.clone(), self.contents.place().clone(), clock, Box::new(faults))
     }
 }

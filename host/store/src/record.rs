@@ -1,6 +1,7 @@
 //! Stored records: a format version, then postcard. Runs and tasks carry their state before the body, so that lists filter
 //! without decoding.
 
+use bulkhead_core::artifact::ContentType;
 use bulkhead_core::id::{Digest, RunId, StepIndex};
 use bulkhead_core::plan::Plan;
 use bulkhead_core::run::{Run, RunStatus};
@@ -42,6 +43,9 @@ records! {
     Totals => "totals",
     WorkerRow => "worker",
     IdempotencyRow => "idempotency key",
+    ContentRow => "run's file",
+    ArtifactRow => "artifact",
+    UploadRow => "uploaded file",
     u32 => "number",
     u64 => "counter",
     Digest => "digest",
@@ -103,6 +107,28 @@ pub(crate) struct IdempotencyRow {
     pub(crate) run: RunId,
     /// Where the request summoned a task of the run: its step, its number, and its last attempt before.
     pub(crate) task: Option<(StepIndex, u32, u32)>,
+    pub(crate) expires: Timestamp,
+}
+
+/// Content that something names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub(crate) struct ContentRow {
+    pub(crate) digest: Digest,
+    pub(crate) size: u64,
+}
+
+/// A published artifact.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ArtifactRow {
+    pub(crate) content: ContentRow,
+    pub(crate) content_type: ContentType,
+    pub(crate) created_at: Timestamp,
+}
+
+/// An uploaded file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct UploadRow {
+    pub(crate) size: u64,
     pub(crate) expires: Timestamp,
 }
 

@@ -9,12 +9,16 @@ use std::sync::Arc;
 use redb::Database;
 
 use crate::clock::Clock;
+use crate::content::{Directory, MemoryContents, Place};
 use crate::kv::{OpenDatabase, RedbBackend};
 use crate::migrate::{self, MigrateError};
 use crate::store::KvStore;
 
 /// The file's name in the data directory.
 pub const FILE_NAME: &str = "bulkhead.redb";
+
+/// The directory of large content in the data directory.
+const CONTENTS: &str = "artifacts";
 
 /// Says that a [`KvStore`] keeps its data in a redb file.
 #[derive(Debug)]
@@ -93,14 +97,15 @@ impl RedbStore {
             builder.set_repair_callback(|repair| tracing::info!(progress = repair.progress(), "the store is being checked"));
             builder.create(&file)
         };
-        Self::open_with(Box::new(open), &path, Clock::System)
+        Self::open_with(Box::new(open), &path, Some(&directory.join(CONTENTS)), Clock::System)
     }
 
-    /// Opens a store whose database `open` gives: for tests that lose writes, fill the disk or stop time. `name` is for messages.
+    /// Opens a store whose database `open` gives: for tests that lose writes, fill the disk or stop time. `name` is for messages,
+    /// `contents` the directory of large content, which is in memory where there is none.
     ///
     /// # Errors
     /// See [`OpenError`].
-    pub fn open_with(open: OpenDatabase, name: &Path, clock: Clock) -> Result<Self, OpenError> {
+    pub fn open_with(open: OpenDatabase, name: &Path, contents: Option<&Path>, clock: Clock) -> Result<Self, OpenError> {
         let path = name.to_owned();
         let backend = RedbBackend::open(open).map_err(|error| match error {
             redb::Error::DatabaseAlreadyOpen => OpenError::Locked { path: path.clone() },
@@ -109,6 +114,14 @@ impl RedbStore {
         })?;
         let backend = Arc::new(backend);
         migrate::run(&*backend).map_err(|source| OpenError::Format { path: path.clone(), source })?;
-        Self::threaded(backend, clock).map_err(|source| OpenError::Io { path, source })
+        let place: Arc<dyn Place> = match contents {
+            // After the file: whoever has its lock has the directory, too.
+            Some(contents) => {
+                let directory = Directory::open(contents.to_owned());
+                Arc::new(directory.map_err(|source| OpenError::Io { path: contents.to_owned(), source })?)
+            }
+            None => Arc::new(MemoryContents::default()),
+        };
+        Self::threaded(backend, place, clock).map_err(|source| OpenError::Io { path, source })
     }
 }

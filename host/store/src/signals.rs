@@ -4,7 +4,8 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::Hash;
 use std::sync::{Mutex, PoisonError};
 
-use bulkhead_core::id::{RunId, WorkerId};
+use bulkhead_core::id::{Digest, RunId, WorkerId};
+use bulkhead_engine::files::Content;
 use bulkhead_engine::store::Signal;
 use tokio::sync::watch;
 
@@ -21,6 +22,10 @@ pub(crate) struct Effects {
     pub(crate) housekeeping: bool,
     /// An event was recorded.
     pub(crate) events: bool,
+    /// Contents that nothing names any more.
+    pub(crate) unused: Vec<Digest>,
+    /// Contents that were recorded: they stay pinned until their records are durable.
+    pub(crate) recorded: Vec<Content>,
 }
 
 /// The channels of one process.

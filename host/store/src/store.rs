@@ -1,6 +1,7 @@
 //! The port, implemented: each method is one operation for the writer or one read.
 
 mod catalog;
+mod files;
 mod journal;
 mod queue;
 
@@ -13,6 +14,7 @@ use bulkhead_engine::store::{StoreError, StoreFuture};
 use tokio::sync::mpsc;
 
 use crate::clock::{MonotonicClock, TimeSource};
+use crate::content::{Contents, Place};
 use crate::kv::{Backend, KvRead, Tx, snapshot};
 use crate::memory::Fault;
 use crate::signals::Signals;
@@ -26,6 +28,7 @@ pub struct KvStore<K> {
     pub(crate) clock: Arc<MonotonicClock>,
     pub(crate) signals: Arc<Signals>,
     pub(crate) published: Arc<Published>,
+    pub(crate) contents: Arc<Contents>,
     pub(crate) writer: Writer,
     pub(crate) kind: PhantomData<fn() -> K>,
 }
@@ -70,21 +73,23 @@ enum Cost {
 
 impl<K: 'static> KvStore<K> {
     /// A store whose operations are committed in groups by a thread of its own.
-    pub(crate) fn threaded(backend: Arc<dyn Backend>, clock: impl TimeSource) -> std::io::Result<Self> {
+    pub(crate) fn threaded(backend: Arc<dyn Backend>, place: Arc<dyn Place>, clock: impl TimeSource) -> std::io::Result<Self> {
         let (clock, signals, published) = parts(clock);
-        let committer = Committer::new(backend.clone(), clock.clone(), signals.clone(), published.clone());
+        let contents = Contents::new(place, backend.clone());
+        let committer = Committer::new(backend.clone(), clock.clone(), signals.clone(), published.clone(), contents.clone());
         let (sender, receiver) = mpsc::channel(QUEUE);
         let thread = std::thread::Builder::new().name("bulkhead-store".into()).spawn(move || committer.run(receiver))?;
         let writer = Writer::Thread { sender: Some(sender), thread: Some(thread) };
-        Ok(Self { backend, clock, signals, published, writer, kind: PhantomData })
+        Ok(Self { backend, clock, signals, published, contents, writer, kind: PhantomData })
     }
 
     /// A store whose operations are applied by their callers.
-    pub(crate) fn inline(backend: Arc<dyn Backend>, clock: impl TimeSource, faults: Faults) -> Self {
+    pub(crate) fn inline(backend: Arc<dyn Backend>, place: Arc<dyn Place>, clock: impl TimeSource, faults: Faults) -> Self {
         let (clock, signals, published) = parts(clock);
-        let committer = Committer::new(backend.clone(), clock.clone(), signals.clone(), published.clone());
+        let contents = Contents::new(place, backend.clone());
+        let committer = Committer::new(backend.clone(), clock.clone(), signals.clone(), published.clone(), contents.clone());
         let writer = Writer::Inline { committer: Box::new(Mutex::new((committer, faults))), crashed: AtomicBool::new(false) };
-        Self { backend, clock, signals, published, writer, kind: PhantomData }
+        Self { backend, clock, signals, published, contents, writer, kind: PhantomData }
     }
 
     fn write<T: Send + 'static>(

@@ -9,6 +9,7 @@ use bulkhead_engine::store::{StoreError, StoreResult};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::clock::MonotonicClock;
+use crate::content::Contents;
 use crate::kv::{Backend, CommitFault, Fault, KvWrite, Tx, Verdict};
 use crate::signals::Signals;
 use crate::txn::{State, Txn};
@@ -129,6 +130,7 @@ pub(crate) struct Committer {
     pub(crate) clock: Arc<MonotonicClock>,
     pub(crate) signals: Arc<Signals>,
     pub(crate) published: Arc<Published>,
+    pub(crate) contents: Arc<Contents>,
     /// Absent at the start and after a batch that failed.
     state: Option<State>,
 }
@@ -139,8 +141,9 @@ impl Committer {
         clock: Arc<MonotonicClock>,
         signals: Arc<Signals>,
         published: Arc<Published>,
+        contents: Arc<Contents>,
     ) -> Self {
-        Self { backend, clock, signals, published, state: None }
+        Self { backend, clock, signals, published, contents, state: None }
     }
 
     /// Applies operations in one transaction and acknowledges each. `lost` says to acknowledge none, as if the network had
@@ -152,7 +155,10 @@ impl Committer {
         {
             let oldest = state.agenda.earliest().map_or(u64::MAX, Timestamp::as_micros);
             self.published.oldest_due.store(oldest, Ordering::Release);
-            self.signals.fire(&std::mem::take(&mut state.batch.effects));
+            let mut effects = std::mem::take(&mut state.batch.effects);
+            // Before anybody hears of it, so that the housekeeping which this wakes finds them.
+            self.contents.suspect(std::mem::take(&mut effects.unused));
+            self.signals.fire(&effects);
         }
         let fate = if lost { OperationFate::failed(false, "the acknowledgement was lost") } else { fate };
         for operation in batch {

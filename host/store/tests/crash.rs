@@ -63,7 +63,7 @@ impl Disk {
     fn open(&self, clock: &ManualClock) -> RedbStore {
         let disk = self.clone();
         let open = Box::new(move || Database::builder().set_cache_size(1 << 20).create_with_backend(disk.clone()));
-        RedbStore::open_with(open, Path::new("disk"), Clock::Manual(clock.clone())).unwrap()
+        RedbStore::open_with(open, Path::new("disk"), None, Clock::Manual(clock.clone())).unwrap()
     }
 }
 
@@ -138,6 +138,7 @@ fn new_run(number: u128, clock: &ManualClock) -> NewRun {
         id: RunId::new(clock.now(), number),
         plan: Arc::new(plan),
         parameters: "{}".into(),
+        files: vec![],
         trigger: Trigger::Api,
         paused: false,
         idempotency: None,

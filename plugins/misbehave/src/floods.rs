@@ -46,6 +46,16 @@ pub(crate) fn stderr_for_ever() -> ! {
     }
 }
 
+/// An artifact without end.
+pub(crate) fn artifact_for_ever() -> Result<Value, Error> {
+    let mut flood = artifacts::create("flood.bin")?;
+    // Not on the stack, which has no more room than that.
+    let piece = vec![7; 64 << 10];
+    loop {
+        flood.write_all(&piece)?;
+    }
+}
+
 /// One log line of so many bytes.
 pub(crate) fn line_of(bytes: usize) -> Result<Value, Error> {
     // Without the macros, which would make a second copy of it.

@@ -87,6 +87,7 @@ impl Plugin for Misbehave {
             Mode::Network => faults::network(),
             Mode::LogFlood => floods::log_for_ever(),
             Mode::LogFloodSuppressed => floods::log_lines(step.config.flood_lines),
+            Mode::ArtifactFlood => floods::artifact_for_ever(),
             Mode::StderrFlood => floods::stderr_for_ever(),
             Mode::GiganticLine => floods::line_of(64 << 20),
             Mode::LongLine => floods::line_of(200 << 10),

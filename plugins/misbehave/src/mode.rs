@@ -47,6 +47,8 @@ pub(crate) enum Mode {
     LogFlood,
     /// Writes `flood_lines` log lines, then succeeds.
     LogFloodSuppressed,
+    /// Writes an artifact for ever.
+    ArtifactFlood,
     /// Writes lines to standard error for ever.
     StderrFlood,
     /// Writes one log line of 64 MiB.

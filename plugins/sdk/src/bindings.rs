@@ -1034,6 +1034,1431 @@ pub mod bulkhead {
                 }
             }
         }
+        /// Content that is too large for an output: what runs are started with, and what tasks leave behind.
+        #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
+        pub mod artifacts {
+            #[used]
+            #[doc(hidden)]
+            static __FORCE_SECTION_REF: fn() = super::super::super::__link_custom_section_describing_imports;
+            use super::super::super::_rt;
+            /// Why nothing was written or read.
+            #[derive(Clone)]
+            pub enum ArtifactError {
+                /// There is no such file, artifact or step; which.
+                NotFound(_rt::String),
+                /// The step of this task does not depend on that one, directly or through others; its name. Add it to `depends`.
+                NotADependency(_rt::String),
+                /// A name or a content type is not acceptable; which and why.
+                Invalid(_rt::String),
+                /// More than one call may carry, or one attempt may create; the limit, in bytes or in artifacts.
+                TooLarge(u64),
+                /// The run is ending, or this attempt no longer holds its task.
+                Cancelled,
+                /// The disk or the store could not answer now. Trying again is safe, except that a `write` may have happened in part:
+                /// an attempt whose `write` failed so can't succeed any more, and another attempt begins anew.
+                Unavailable(_rt::String),
+            }
+            impl ::core::fmt::Debug for ArtifactError {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    match self {
+                        ArtifactError::NotFound(e) => {
+                            f.debug_tuple("ArtifactError::NotFound").field(e).finish()
+                        }
+                        ArtifactError::NotADependency(e) => {
+                            f.debug_tuple("ArtifactError::NotADependency")
+                                .field(e)
+                                .finish()
+                        }
+                        ArtifactError::Invalid(e) => {
+                            f.debug_tuple("ArtifactError::Invalid").field(e).finish()
+                        }
+                        ArtifactError::TooLarge(e) => {
+                            f.debug_tuple("ArtifactError::TooLarge").field(e).finish()
+                        }
+                        ArtifactError::Cancelled => {
+                            f.debug_tuple("ArtifactError::Cancelled").finish()
+                        }
+                        ArtifactError::Unavailable(e) => {
+                            f.debug_tuple("ArtifactError::Unavailable").field(e).finish()
+                        }
+                    }
+                }
+            }
+            impl ::core::fmt::Display for ArtifactError {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    write!(f, "{:?}", self)
+                }
+            }
+            impl ::core::error::Error for ArtifactError {}
+            /// A task of another step.
+            #[derive(Clone)]
+            pub struct StepTask {
+                /// The step's name.
+                pub step: _rt::String,
+                /// The task's number in it: 0 is its `plan`.
+                pub task: u32,
+            }
+            impl ::core::fmt::Debug for StepTask {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    f.debug_struct("StepTask")
+                        .field("step", &self.step)
+                        .field("task", &self.task)
+                        .finish()
+                }
+            }
+            /// Where content comes from.
+            #[derive(Clone)]
+            pub enum Source {
+                /// A file that the run was started with.
+                File,
+                /// What the tasks of a step published, this name for itself: `depends` must lead to it. Of several tasks that published
+                /// the same name, the first.
+                Step(_rt::String),
+                /// What one task of a step published.
+                Task(StepTask),
+            }
+            impl ::core::fmt::Debug for Source {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    match self {
+                        Source::File => f.debug_tuple("Source::File").finish(),
+                        Source::Step(e) => {
+                            f.debug_tuple("Source::Step").field(e).finish()
+                        }
+                        Source::Task(e) => {
+                            f.debug_tuple("Source::Task").field(e).finish()
+                        }
+                    }
+                }
+            }
+            /// What is known of an artifact or a file.
+            #[derive(Clone)]
+            pub struct Info {
+                /// Its name.
+                pub name: _rt::String,
+                /// The number of the task that wrote it; 0 for a file.
+                pub task: u32,
+                /// Its size in bytes.
+                pub size: u64,
+                /// Its content type.
+                pub content_type: _rt::String,
+            }
+            impl ::core::fmt::Debug for Info {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    f.debug_struct("Info")
+                        .field("name", &self.name)
+                        .field("task", &self.task)
+                        .field("size", &self.size)
+                        .field("content-type", &self.content_type)
+                        .finish()
+                }
+            }
+            /// A place in a list: after this name and task.
+            #[derive(Clone)]
+            pub struct Place {
+                /// The name.
+                pub name: _rt::String,
+                /// The task's number.
+                pub task: u32,
+            }
+            impl ::core::fmt::Debug for Place {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    f.debug_struct("Place")
+                        .field("name", &self.name)
+                        .field("task", &self.task)
+                        .finish()
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Begins an artifact of this task with a content type that its name's extension does not tell. A name has 1 to 128 letters,
+            /// digits, `.`, `-` and `_`, the first no `.`; an attempt has at most 64 artifacts. Begun already, it stays as it is.
+            #[allow(async_fn_in_trait)]
+            pub fn create(
+                name: &str,
+                content_type: &str,
+            ) -> ::core::result::Result<(), ArtifactError> {
+                unsafe {
+                    #[repr(align(8))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 16 + 2 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 16
+                            + 2 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let vec0 = name;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let vec1 = content_type;
+                    let ptr1 = vec1.as_ptr().cast::<u8>();
+                    let len1 = vec1.len();
+                    let ptr2 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "bulkhead:plugin/artifacts@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "create"]
+                        fn wit_import3(
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                        );
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import3(
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                    ) {
+                        unreachable!()
+                    }
+                    wit_import3(ptr0.cast_mut(), len0, ptr1.cast_mut(), len1, ptr2);
+                    let l4 = i32::from(*ptr2.add(0).cast::<u8>());
+                    let result20 = match l4 {
+                        0 => {
+                            let e = ();
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l5 = i32::from(*ptr2.add(8).cast::<u8>());
+                                let v19 = match l5 {
+                                    0 => {
+                                        let e19 = {
+                                            let l6 = *ptr2.add(16).cast::<*mut u8>();
+                                            let l7 = *ptr2
+                                                .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len8 = l7;
+                                            let bytes8 = _rt::Vec::from_raw_parts(
+                                                l6.cast(),
+                                                len8,
+                                                len8,
+                                            );
+                                            _rt::string_lift(bytes8)
+                                        };
+                                        ArtifactError::NotFound(e19)
+                                    }
+                                    1 => {
+                                        let e19 = {
+                                            let l9 = *ptr2.add(16).cast::<*mut u8>();
+                                            let l10 = *ptr2
+                                                .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len11 = l10;
+                                            let bytes11 = _rt::Vec::from_raw_parts(
+                                                l9.cast(),
+                                                len11,
+                                                len11,
+                                            );
+                                            _rt::string_lift(bytes11)
+                                        };
+                                        ArtifactError::NotADependency(e19)
+                                    }
+                                    2 => {
+                                        let e19 = {
+                                            let l12 = *ptr2.add(16).cast::<*mut u8>();
+                                            let l13 = *ptr2
+                                                .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len14 = l13;
+                                            let bytes14 = _rt::Vec::from_raw_parts(
+                                                l12.cast(),
+                                                len14,
+                                                len14,
+                                            );
+                                            _rt::string_lift(bytes14)
+                                        };
+                                        ArtifactError::Invalid(e19)
+                                    }
+                                    3 => {
+                                        let e19 = {
+                                            let l15 = *ptr2.add(16).cast::<i64>();
+                                            l15 as u64
+                                        };
+                                        ArtifactError::TooLarge(e19)
+                                    }
+                                    4 => ArtifactError::Cancelled,
+                                    n => {
+                                        debug_assert_eq!(n, 5, "invalid enum discriminant");
+                                        let e19 = {
+                                            let l16 = *ptr2.add(16).cast::<*mut u8>();
+                                            let l17 = *ptr2
+                                                .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len18 = l17;
+                                            let bytes18 = _rt::Vec::from_raw_parts(
+                                                l16.cast(),
+                                                len18,
+                                                len18,
+                                            );
+                                            _rt::string_lift(bytes18)
+                                        };
+                                        ArtifactError::Unavailable(e19)
+                                    }
+                                };
+                                v19
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result20
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Appends to an artifact of this task, at most 1 MiB a call; the first write begins it. What the attempt wrote is published
+            /// in the transaction that records its success; an attempt that ends otherwise leaves nothing. An attempt that writes more
+            /// than the step's `limits.artifact_bytes` ends with the cause `limit`.
+            #[allow(async_fn_in_trait)]
+            pub fn write(
+                name: &str,
+                data: &[u8],
+            ) -> ::core::result::Result<(), ArtifactError> {
+                unsafe {
+                    #[repr(align(8))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 16 + 2 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 16
+                            + 2 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let vec0 = name;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let vec1 = data;
+                    let ptr1 = vec1.as_ptr().cast::<u8>();
+                    let len1 = vec1.len();
+                    let ptr2 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "bulkhead:plugin/artifacts@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "write"]
+                        fn wit_import3(
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                        );
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import3(
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                    ) {
+                        unreachable!()
+                    }
+                    wit_import3(ptr0.cast_mut(), len0, ptr1.cast_mut(), len1, ptr2);
+                    let l4 = i32::from(*ptr2.add(0).cast::<u8>());
+                    let result20 = match l4 {
+                        0 => {
+                            let e = ();
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l5 = i32::from(*ptr2.add(8).cast::<u8>());
+                                let v19 = match l5 {
+                                    0 => {
+                                        let e19 = {
+                                            let l6 = *ptr2.add(16).cast::<*mut u8>();
+                                            let l7 = *ptr2
+                                                .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len8 = l7;
+                                            let bytes8 = _rt::Vec::from_raw_parts(
+                                                l6.cast(),
+                                                len8,
+                                                len8,
+                                            );
+                                            _rt::string_lift(bytes8)
+                                        };
+                                        ArtifactError::NotFound(e19)
+                                    }
+                                    1 => {
+                                        let e19 = {
+                                            let l9 = *ptr2.add(16).cast::<*mut u8>();
+                                            let l10 = *ptr2
+                                                .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len11 = l10;
+                                            let bytes11 = _rt::Vec::from_raw_parts(
+                                                l9.cast(),
+                                                len11,
+                                                len11,
+                                            );
+                                            _rt::string_lift(bytes11)
+                                        };
+                                        ArtifactError::NotADependency(e19)
+                                    }
+                                    2 => {
+                                        let e19 = {
+                                            let l12 = *ptr2.add(16).cast::<*mut u8>();
+                                            let l13 = *ptr2
+                                                .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len14 = l13;
+                                            let bytes14 = _rt::Vec::from_raw_parts(
+                                                l12.cast(),
+                                                len14,
+                                                len14,
+                                            );
+                                            _rt::string_lift(bytes14)
+                                        };
+                                        ArtifactError::Invalid(e19)
+                                    }
+                                    3 => {
+                                        let e19 = {
+                                            let l15 = *ptr2.add(16).cast::<i64>();
+                                            l15 as u64
+                                        };
+                                        ArtifactError::TooLarge(e19)
+                                    }
+                                    4 => ArtifactError::Cancelled,
+                                    n => {
+                                        debug_assert_eq!(n, 5, "invalid enum discriminant");
+                                        let e19 = {
+                                            let l16 = *ptr2.add(16).cast::<*mut u8>();
+                                            let l17 = *ptr2
+                                                .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len18 = l17;
+                                            let bytes18 = _rt::Vec::from_raw_parts(
+                                                l16.cast(),
+                                                len18,
+                                                len18,
+                                            );
+                                            _rt::string_lift(bytes18)
+                                        };
+                                        ArtifactError::Unavailable(e19)
+                                    }
+                                };
+                                v19
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result20
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// What is known of an artifact or a file.
+            #[allow(async_fn_in_trait)]
+            pub fn find(
+                of: &Source,
+                name: &str,
+            ) -> ::core::result::Result<Info, ArtifactError> {
+                unsafe {
+                    #[repr(align(8))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 24 + 4 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 24
+                            + 4 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let (result3_0, result3_1, result3_2, result3_3) = match of {
+                        Source::File => (0i32, ::core::ptr::null_mut(), 0usize, 0i32),
+                        Source::Step(e) => {
+                            let vec0 = e;
+                            let ptr0 = vec0.as_ptr().cast::<u8>();
+                            let len0 = vec0.len();
+                            (1i32, ptr0.cast_mut(), len0, 0i32)
+                        }
+                        Source::Task(e) => {
+                            let StepTask { step: step1, task: task1 } = e;
+                            let vec2 = step1;
+                            let ptr2 = vec2.as_ptr().cast::<u8>();
+                            let len2 = vec2.len();
+                            (2i32, ptr2.cast_mut(), len2, _rt::as_i32(task1))
+                        }
+                    };
+                    let vec4 = name;
+                    let ptr4 = vec4.as_ptr().cast::<u8>();
+                    let len4 = vec4.len();
+                    let ptr5 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "bulkhead:plugin/artifacts@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "find"]
+                        fn wit_import6(
+                            _: i32,
+                            _: *mut u8,
+                            _: usize,
+                            _: i32,
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                        );
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import6(
+                        _: i32,
+                        _: *mut u8,
+                        _: usize,
+                        _: i32,
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                    ) {
+                        unreachable!()
+                    }
+                    wit_import6(
+                        result3_0,
+                        result3_1,
+                        result3_2,
+                        result3_3,
+                        ptr4.cast_mut(),
+                        len4,
+                        ptr5,
+                    );
+                    let l7 = i32::from(*ptr5.add(0).cast::<u8>());
+                    let result31 = match l7 {
+                        0 => {
+                            let e = {
+                                let l8 = *ptr5.add(8).cast::<*mut u8>();
+                                let l9 = *ptr5
+                                    .add(8 + 1 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len10 = l9;
+                                let bytes10 = _rt::Vec::from_raw_parts(
+                                    l8.cast(),
+                                    len10,
+                                    len10,
+                                );
+                                let l11 = *ptr5
+                                    .add(8 + 2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<i32>();
+                                let l12 = *ptr5
+                                    .add(16 + 2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<i64>();
+                                let l13 = *ptr5
+                                    .add(24 + 2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l14 = *ptr5
+                                    .add(24 + 3 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len15 = l14;
+                                let bytes15 = _rt::Vec::from_raw_parts(
+                                    l13.cast(),
+                                    len15,
+                                    len15,
+                                );
+                                Info {
+                                    name: _rt::string_lift(bytes10),
+                                    task: l11 as u32,
+                                    size: l12 as u64,
+                                    content_type: _rt::string_lift(bytes15),
+                                }
+                            };
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l16 = i32::from(*ptr5.add(8).cast::<u8>());
+                                let v30 = match l16 {
+                                    0 => {
+                                        let e30 = {
+                                            let l17 = *ptr5.add(16).cast::<*mut u8>();
+                                            let l18 = *ptr5
+                                                .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len19 = l18;
+                                            let bytes19 = _rt::Vec::from_raw_parts(
+                                                l17.cast(),
+                                                len19,
+                                                len19,
+                                            );
+                                            _rt::string_lift(bytes19)
+                                        };
+                                        ArtifactError::NotFound(e30)
+                                    }
+                                    1 => {
+                                        let e30 = {
+                                            let l20 = *ptr5.add(16).cast::<*mut u8>();
+                                            let l21 = *ptr5
+                                                .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len22 = l21;
+                                            let bytes22 = _rt::Vec::from_raw_parts(
+                                                l20.cast(),
+                                                len22,
+                                                len22,
+                                            );
+                                            _rt::string_lift(bytes22)
+                                        };
+                                        ArtifactError::NotADependency(e30)
+                                    }
+                                    2 => {
+                                        let e30 = {
+                                            let l23 = *ptr5.add(16).cast::<*mut u8>();
+                                            let l24 = *ptr5
+                                                .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len25 = l24;
+                                            let bytes25 = _rt::Vec::from_raw_parts(
+                                                l23.cast(),
+                                                len25,
+                                                len25,
+                                            );
+                                            _rt::string_lift(bytes25)
+                                        };
+                                        ArtifactError::Invalid(e30)
+                                    }
+                                    3 => {
+                                        let e30 = {
+                                            let l26 = *ptr5.add(16).cast::<i64>();
+                                            l26 as u64
+                                        };
+                                        ArtifactError::TooLarge(e30)
+                                    }
+                                    4 => ArtifactError::Cancelled,
+                                    n => {
+                                        debug_assert_eq!(n, 5, "invalid enum discriminant");
+                                        let e30 = {
+                                            let l27 = *ptr5.add(16).cast::<*mut u8>();
+                                            let l28 = *ptr5
+                                                .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len29 = l28;
+                                            let bytes29 = _rt::Vec::from_raw_parts(
+                                                l27.cast(),
+                                                len29,
+                                                len29,
+                                            );
+                                            _rt::string_lift(bytes29)
+                                        };
+                                        ArtifactError::Unavailable(e30)
+                                    }
+                                };
+                                v30
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result31
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// At most `max` bytes from `offset` on, never more than 1 MiB; nothing at the end. Stateless: a retry reads on from
+            /// wherever its checkpoint says.
+            #[allow(async_fn_in_trait)]
+            pub fn read(
+                of: &Source,
+                name: &str,
+                offset: u64,
+                max: u32,
+            ) -> ::core::result::Result<_rt::Vec<u8>, ArtifactError> {
+                unsafe {
+                    #[repr(align(8))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 16 + 2 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 16
+                            + 2 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let (result3_0, result3_1, result3_2, result3_3) = match of {
+                        Source::File => (0i32, ::core::ptr::null_mut(), 0usize, 0i32),
+                        Source::Step(e) => {
+                            let vec0 = e;
+                            let ptr0 = vec0.as_ptr().cast::<u8>();
+                            let len0 = vec0.len();
+                            (1i32, ptr0.cast_mut(), len0, 0i32)
+                        }
+                        Source::Task(e) => {
+                            let StepTask { step: step1, task: task1 } = e;
+                            let vec2 = step1;
+                            let ptr2 = vec2.as_ptr().cast::<u8>();
+                            let len2 = vec2.len();
+                            (2i32, ptr2.cast_mut(), len2, _rt::as_i32(task1))
+                        }
+                    };
+                    let vec4 = name;
+                    let ptr4 = vec4.as_ptr().cast::<u8>();
+                    let len4 = vec4.len();
+                    let ptr5 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "bulkhead:plugin/artifacts@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "read"]
+                        fn wit_import6(
+                            _: i32,
+                            _: *mut u8,
+                            _: usize,
+                            _: i32,
+                            _: *mut u8,
+                            _: usize,
+                            _: i64,
+                            _: i32,
+                            _: *mut u8,
+                        );
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import6(
+                        _: i32,
+                        _: *mut u8,
+                        _: usize,
+                        _: i32,
+                        _: *mut u8,
+                        _: usize,
+                        _: i64,
+                        _: i32,
+                        _: *mut u8,
+                    ) {
+                        unreachable!()
+                    }
+                    wit_import6(
+                        result3_0,
+                        result3_1,
+                        result3_2,
+                        result3_3,
+                        ptr4.cast_mut(),
+                        len4,
+                        _rt::as_i64(&offset),
+                        _rt::as_i32(&max),
+                        ptr5,
+                    );
+                    let l7 = i32::from(*ptr5.add(0).cast::<u8>());
+                    let result26 = match l7 {
+                        0 => {
+                            let e = {
+                                let l8 = *ptr5.add(8).cast::<*mut u8>();
+                                let l9 = *ptr5
+                                    .add(8 + 1 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len10 = l9;
+                                <_ as From<
+                                    _rt::Vec<_>,
+                                >>::from(_rt::Vec::from_raw_parts(l8.cast(), len10, len10))
+                            };
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l11 = i32::from(*ptr5.add(8).cast::<u8>());
+                                let v25 = match l11 {
+                                    0 => {
+                                        let e25 = {
+                                            let l12 = *ptr5.add(16).cast::<*mut u8>();
+                                            let l13 = *ptr5
+                                                .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len14 = l13;
+                                            let bytes14 = _rt::Vec::from_raw_parts(
+                                                l12.cast(),
+                                                len14,
+                                                len14,
+                                            );
+                                            _rt::string_lift(bytes14)
+                                        };
+                                        ArtifactError::NotFound(e25)
+                                    }
+                                    1 => {
+                                        let e25 = {
+                                            let l15 = *ptr5.add(16).cast::<*mut u8>();
+                                            let l16 = *ptr5
+                                                .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len17 = l16;
+                                            let bytes17 = _rt::Vec::from_raw_parts(
+                                                l15.cast(),
+                                                len17,
+                                                len17,
+                                            );
+                                            _rt::string_lift(bytes17)
+                                        };
+                                        ArtifactError::NotADependency(e25)
+                                    }
+                                    2 => {
+                                        let e25 = {
+                                            let l18 = *ptr5.add(16).cast::<*mut u8>();
+                                            let l19 = *ptr5
+                                                .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len20 = l19;
+                                            let bytes20 = _rt::Vec::from_raw_parts(
+                                                l18.cast(),
+                                                len20,
+                                                len20,
+                                            );
+                                            _rt::string_lift(bytes20)
+                                        };
+                                        ArtifactError::Invalid(e25)
+                                    }
+                                    3 => {
+                                        let e25 = {
+                                            let l21 = *ptr5.add(16).cast::<i64>();
+                                            l21 as u64
+                                        };
+                                        ArtifactError::TooLarge(e25)
+                                    }
+                                    4 => ArtifactError::Cancelled,
+                                    n => {
+                                        debug_assert_eq!(n, 5, "invalid enum discriminant");
+                                        let e25 = {
+                                            let l22 = *ptr5.add(16).cast::<*mut u8>();
+                                            let l23 = *ptr5
+                                                .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len24 = l23;
+                                            let bytes24 = _rt::Vec::from_raw_parts(
+                                                l22.cast(),
+                                                len24,
+                                                len24,
+                                            );
+                                            _rt::string_lift(bytes24)
+                                        };
+                                        ArtifactError::Unavailable(e25)
+                                    }
+                                };
+                                v25
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result26
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// What there is, by name and then by task, after a place: at most `max`, never more than 1,000; nothing at the end.
+            #[allow(async_fn_in_trait)]
+            pub fn entries(
+                of: &Source,
+                after: ::core::option::Option<&Place>,
+                max: u32,
+            ) -> ::core::result::Result<_rt::Vec<Info>, ArtifactError> {
+                unsafe {
+                    #[repr(align(8))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 16 + 2 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 16
+                            + 2 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let (result3_0, result3_1, result3_2, result3_3) = match of {
+                        Source::File => (0i32, ::core::ptr::null_mut(), 0usize, 0i32),
+                        Source::Step(e) => {
+                            let vec0 = e;
+                            let ptr0 = vec0.as_ptr().cast::<u8>();
+                            let len0 = vec0.len();
+                            (1i32, ptr0.cast_mut(), len0, 0i32)
+                        }
+                        Source::Task(e) => {
+                            let StepTask { step: step1, task: task1 } = e;
+                            let vec2 = step1;
+                            let ptr2 = vec2.as_ptr().cast::<u8>();
+                            let len2 = vec2.len();
+                            (2i32, ptr2.cast_mut(), len2, _rt::as_i32(task1))
+                        }
+                    };
+                    let (result6_0, result6_1, result6_2, result6_3) = match after {
+                        Some(e) => {
+                            let Place { name: name4, task: task4 } = e;
+                            let vec5 = name4;
+                            let ptr5 = vec5.as_ptr().cast::<u8>();
+                            let len5 = vec5.len();
+                            (1i32, ptr5.cast_mut(), len5, _rt::as_i32(task4))
+                        }
+                        None => (0i32, ::core::ptr::null_mut(), 0usize, 0i32),
+                    };
+                    let ptr7 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "bulkhead:plugin/artifacts@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "entries"]
+                        fn wit_import8(
+                            _: i32,
+                            _: *mut u8,
+                            _: usize,
+                            _: i32,
+                            _: i32,
+                            _: *mut u8,
+                            _: usize,
+                            _: i32,
+                            _: i32,
+                            _: *mut u8,
+                        );
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import8(
+                        _: i32,
+                        _: *mut u8,
+                        _: usize,
+                        _: i32,
+                        _: i32,
+                        _: *mut u8,
+                        _: usize,
+                        _: i32,
+                        _: i32,
+                        _: *mut u8,
+                    ) {
+                        unreachable!()
+                    }
+                    wit_import8(
+                        result3_0,
+                        result3_1,
+                        result3_2,
+                        result3_3,
+                        result6_0,
+                        result6_1,
+                        result6_2,
+                        result6_3,
+                        _rt::as_i32(&max),
+                        ptr7,
+                    );
+                    let l9 = i32::from(*ptr7.add(0).cast::<u8>());
+                    let result36 = match l9 {
+                        0 => {
+                            let e = {
+                                let l10 = *ptr7.add(8).cast::<*mut u8>();
+                                let l11 = *ptr7
+                                    .add(8 + 1 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base20 = l10;
+                                let len20 = l11;
+                                let mut result20 = _rt::Vec::with_capacity(len20);
+                                for i in 0..len20 {
+                                    let base = base20
+                                        .add(i * (16 + 4 * ::core::mem::size_of::<*const u8>()));
+                                    let e20 = {
+                                        let l12 = *base.add(0).cast::<*mut u8>();
+                                        let l13 = *base
+                                            .add(::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        let len14 = l13;
+                                        let bytes14 = _rt::Vec::from_raw_parts(
+                                            l12.cast(),
+                                            len14,
+                                            len14,
+                                        );
+                                        let l15 = *base
+                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<i32>();
+                                        let l16 = *base
+                                            .add(8 + 2 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<i64>();
+                                        let l17 = *base
+                                            .add(16 + 2 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>();
+                                        let l18 = *base
+                                            .add(16 + 3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        let len19 = l18;
+                                        let bytes19 = _rt::Vec::from_raw_parts(
+                                            l17.cast(),
+                                            len19,
+                                            len19,
+                                        );
+                                        Info {
+                                            name: _rt::string_lift(bytes14),
+                                            task: l15 as u32,
+                                            size: l16 as u64,
+                                            content_type: _rt::string_lift(bytes19),
+                                        }
+                                    };
+                                    result20.push(e20);
+                                }
+                                _rt::cabi_dealloc(
+                                    base20,
+                                    len20 * (16 + 4 * ::core::mem::size_of::<*const u8>()),
+                                    8,
+                                );
+                                result20
+                            };
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l21 = i32::from(*ptr7.add(8).cast::<u8>());
+                                let v35 = match l21 {
+                                    0 => {
+                                        let e35 = {
+                                            let l22 = *ptr7.add(16).cast::<*mut u8>();
+                                            let l23 = *ptr7
+                                                .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len24 = l23;
+                                            let bytes24 = _rt::Vec::from_raw_parts(
+                                                l22.cast(),
+                                                len24,
+                                                len24,
+                                            );
+                                            _rt::string_lift(bytes24)
+                                        };
+                                        ArtifactError::NotFound(e35)
+                                    }
+                                    1 => {
+                                        let e35 = {
+                                            let l25 = *ptr7.add(16).cast::<*mut u8>();
+                                            let l26 = *ptr7
+                                                .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len27 = l26;
+                                            let bytes27 = _rt::Vec::from_raw_parts(
+                                                l25.cast(),
+                                                len27,
+                                                len27,
+                                            );
+                                            _rt::string_lift(bytes27)
+                                        };
+                                        ArtifactError::NotADependency(e35)
+                                    }
+                                    2 => {
+                                        let e35 = {
+                                            let l28 = *ptr7.add(16).cast::<*mut u8>();
+                                            let l29 = *ptr7
+                                                .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len30 = l29;
+                                            let bytes30 = _rt::Vec::from_raw_parts(
+                                                l28.cast(),
+                                                len30,
+                                                len30,
+                                            );
+                                            _rt::string_lift(bytes30)
+                                        };
+                                        ArtifactError::Invalid(e35)
+                                    }
+                                    3 => {
+                                        let e35 = {
+                                            let l31 = *ptr7.add(16).cast::<i64>();
+                                            l31 as u64
+                                        };
+                                        ArtifactError::TooLarge(e35)
+                                    }
+                                    4 => ArtifactError::Cancelled,
+                                    n => {
+                                        debug_assert_eq!(n, 5, "invalid enum discriminant");
+                                        let e35 = {
+                                            let l32 = *ptr7.add(16).cast::<*mut u8>();
+                                            let l33 = *ptr7
+                                                .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len34 = l33;
+                                            let bytes34 = _rt::Vec::from_raw_parts(
+                                                l32.cast(),
+                                                len34,
+                                                len34,
+                                            );
+                                            _rt::string_lift(bytes34)
+                                        };
+                                        ArtifactError::Unavailable(e35)
+                                    }
+                                };
+                                v35
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result36
+                }
+            }
+        }
+        /// What the tasks of earlier steps came to.
+        #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
+        pub mod outputs {
+            #[used]
+            #[doc(hidden)]
+            static __FORCE_SECTION_REF: fn() = super::super::super::__link_custom_section_describing_imports;
+            use super::super::super::_rt;
+            pub type Json = super::super::super::bulkhead::plugin::types::Json;
+            /// Why nothing was read.
+            #[derive(Clone)]
+            pub enum OutputError {
+                /// There is no such step; its name.
+                NotFound(_rt::String),
+                /// The step of this task does not depend on that one, directly or through others; its name. Add it to `depends`.
+                NotADependency(_rt::String),
+                /// The run is ending, or this attempt no longer holds its task.
+                Cancelled,
+                /// The store could not answer now. Trying again is safe.
+                Unavailable(_rt::String),
+            }
+            impl ::core::fmt::Debug for OutputError {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    match self {
+                        OutputError::NotFound(e) => {
+                            f.debug_tuple("OutputError::NotFound").field(e).finish()
+                        }
+                        OutputError::NotADependency(e) => {
+                            f.debug_tuple("OutputError::NotADependency")
+                                .field(e)
+                                .finish()
+                        }
+                        OutputError::Cancelled => {
+                            f.debug_tuple("OutputError::Cancelled").finish()
+                        }
+                        OutputError::Unavailable(e) => {
+                            f.debug_tuple("OutputError::Unavailable").field(e).finish()
+                        }
+                    }
+                }
+            }
+            impl ::core::fmt::Display for OutputError {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    write!(f, "{:?}", self)
+                }
+            }
+            impl ::core::error::Error for OutputError {}
+            /// Why a task failed.
+            #[derive(Clone)]
+            pub struct TaskFailure {
+                /// One of the causes that Bulkhead knows, as `plugin-error`.
+                pub cause: _rt::String,
+                /// What went wrong.
+                pub message: _rt::String,
+            }
+            impl ::core::fmt::Debug for TaskFailure {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    f.debug_struct("TaskFailure")
+                        .field("cause", &self.cause)
+                        .field("message", &self.message)
+                        .finish()
+                }
+            }
+            /// How a task ended.
+            #[derive(Clone)]
+            pub enum Outcome {
+                /// It succeeded; its output.
+                Succeeded(Json),
+                /// It failed for good.
+                Failed(TaskFailure),
+                /// It was cancelled, or left out by an operator.
+                Cancelled,
+            }
+            impl ::core::fmt::Debug for Outcome {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    match self {
+                        Outcome::Succeeded(e) => {
+                            f.debug_tuple("Outcome::Succeeded").field(e).finish()
+                        }
+                        Outcome::Failed(e) => {
+                            f.debug_tuple("Outcome::Failed").field(e).finish()
+                        }
+                        Outcome::Cancelled => {
+                            f.debug_tuple("Outcome::Cancelled").finish()
+                        }
+                    }
+                }
+            }
+            /// One task of a step.
+            #[derive(Clone)]
+            pub struct Output {
+                /// Its number in the step, from 1.
+                pub task: u32,
+                /// Its deduplication key.
+                pub key: _rt::String,
+                /// How it ended.
+                pub outcome: Outcome,
+            }
+            impl ::core::fmt::Debug for Output {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    f.debug_struct("Output")
+                        .field("task", &self.task)
+                        .field("key", &self.key)
+                        .field("outcome", &self.outcome)
+                        .finish()
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// The tasks of a step with numbers greater than `after`, in the order in which they were spawned, without its `plan`: at most
+            /// `max`, and about 1 MiB, but never nothing before the end. Stateless, as `artifacts.read` is.
+            #[allow(async_fn_in_trait)]
+            pub fn read(
+                step: &str,
+                after: ::core::option::Option<u32>,
+                max: u32,
+            ) -> ::core::result::Result<_rt::Vec<Output>, OutputError> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 4 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 4
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let vec0 = step;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let (result1_0, result1_1) = match after {
+                        Some(e) => (1i32, _rt::as_i32(e)),
+                        None => (0i32, 0i32),
+                    };
+                    let ptr2 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "bulkhead:plugin/outputs@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "read"]
+                        fn wit_import3(
+                            _: *mut u8,
+                            _: usize,
+                            _: i32,
+                            _: i32,
+                            _: i32,
+                            _: *mut u8,
+                        );
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import3(
+                        _: *mut u8,
+                        _: usize,
+                        _: i32,
+                        _: i32,
+                        _: i32,
+                        _: *mut u8,
+                    ) {
+                        unreachable!()
+                    }
+                    wit_import3(
+                        ptr0.cast_mut(),
+                        len0,
+                        result1_0,
+                        result1_1,
+                        _rt::as_i32(&max),
+                        ptr2,
+                    );
+                    let l4 = i32::from(*ptr2.add(0).cast::<u8>());
+                    let result34 = match l4 {
+                        0 => {
+                            let e = {
+                                let l5 = *ptr2
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l6 = *ptr2
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base22 = l5;
+                                let len22 = l6;
+                                let mut result22 = _rt::Vec::with_capacity(len22);
+                                for i in 0..len22 {
+                                    let base = base22
+                                        .add(i * (8 * ::core::mem::size_of::<*const u8>()));
+                                    let e22 = {
+                                        let l7 = *base.add(0).cast::<i32>();
+                                        let l8 = *base
+                                            .add(::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>();
+                                        let l9 = *base
+                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        let len10 = l9;
+                                        let bytes10 = _rt::Vec::from_raw_parts(
+                                            l8.cast(),
+                                            len10,
+                                            len10,
+                                        );
+                                        let l11 = i32::from(
+                                            *base
+                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<u8>(),
+                                        );
+                                        let v21 = match l11 {
+                                            0 => {
+                                                let e21 = {
+                                                    let l12 = *base
+                                                        .add(4 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<*mut u8>();
+                                                    let l13 = *base
+                                                        .add(5 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>();
+                                                    let len14 = l13;
+                                                    let bytes14 = _rt::Vec::from_raw_parts(
+                                                        l12.cast(),
+                                                        len14,
+                                                        len14,
+                                                    );
+                                                    _rt::string_lift(bytes14)
+                                                };
+                                                Outcome::Succeeded(e21)
+                                            }
+                                            1 => {
+                                                let e21 = {
+                                                    let l15 = *base
+                                                        .add(4 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<*mut u8>();
+                                                    let l16 = *base
+                                                        .add(5 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>();
+                                                    let len17 = l16;
+                                                    let bytes17 = _rt::Vec::from_raw_parts(
+                                                        l15.cast(),
+                                                        len17,
+                                                        len17,
+                                                    );
+                                                    let l18 = *base
+                                                        .add(6 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<*mut u8>();
+                                                    let l19 = *base
+                                                        .add(7 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>();
+                                                    let len20 = l19;
+                                                    let bytes20 = _rt::Vec::from_raw_parts(
+                                                        l18.cast(),
+                                                        len20,
+                                                        len20,
+                                                    );
+                                                    TaskFailure {
+                                                        cause: _rt::string_lift(bytes17),
+                                                        message: _rt::string_lift(bytes20),
+                                                    }
+                                                };
+                                                Outcome::Failed(e21)
+                                            }
+                                            n => {
+                                                debug_assert_eq!(n, 2, "invalid enum discriminant");
+                                                Outcome::Cancelled
+                                            }
+                                        };
+                                        Output {
+                                            task: l7 as u32,
+                                            key: _rt::string_lift(bytes10),
+                                            outcome: v21,
+                                        }
+                                    };
+                                    result22.push(e22);
+                                }
+                                _rt::cabi_dealloc(
+                                    base22,
+                                    len22 * (8 * ::core::mem::size_of::<*const u8>()),
+                                    ::core::mem::size_of::<*const u8>(),
+                                );
+                                result22
+                            };
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l23 = i32::from(
+                                    *ptr2.add(::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+                                let v33 = match l23 {
+                                    0 => {
+                                        let e33 = {
+                                            let l24 = *ptr2
+                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l25 = *ptr2
+                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len26 = l25;
+                                            let bytes26 = _rt::Vec::from_raw_parts(
+                                                l24.cast(),
+                                                len26,
+                                                len26,
+                                            );
+                                            _rt::string_lift(bytes26)
+                                        };
+                                        OutputError::NotFound(e33)
+                                    }
+                                    1 => {
+                                        let e33 = {
+                                            let l27 = *ptr2
+                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l28 = *ptr2
+                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len29 = l28;
+                                            let bytes29 = _rt::Vec::from_raw_parts(
+                                                l27.cast(),
+                                                len29,
+                                                len29,
+                                            );
+                                            _rt::string_lift(bytes29)
+                                        };
+                                        OutputError::NotADependency(e33)
+                                    }
+                                    2 => OutputError::Cancelled,
+                                    n => {
+                                        debug_assert_eq!(n, 3, "invalid enum discriminant");
+                                        let e33 = {
+                                            let l30 = *ptr2
+                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l31 = *ptr2
+                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len32 = l31;
+                                            let bytes32 = _rt::Vec::from_raw_parts(
+                                                l30.cast(),
+                                                len32,
+                                                len32,
+                                            );
+                                            _rt::string_lift(bytes32)
+                                        };
+                                        OutputError::Unavailable(e33)
+                                    }
+                                };
+                                v33
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result34
+                }
+            }
+        }
     }
 }
 #[rustfmt::skip]
@@ -1090,9 +2515,64 @@ mod _rt {
             unsafe { core::hint::unreachable_unchecked() }
         }
     }
-    #[cfg(target_arch = "wasm32")]
-    pub fn run_ctors_once() {
-        wit_bindgen::rt::run_ctors_once();
+    pub fn as_i32<T: AsI32>(t: T) -> i32 {
+        t.as_i32()
+    }
+    pub trait AsI32 {
+        fn as_i32(self) -> i32;
+    }
+    impl<'a, T: Copy + AsI32> AsI32 for &'a T {
+        fn as_i32(self) -> i32 {
+            (*self).as_i32()
+        }
+    }
+    impl AsI32 for i32 {
+        #[inline]
+        fn as_i32(self) -> i32 {
+            self as i32
+        }
+    }
+    impl AsI32 for u32 {
+        #[inline]
+        fn as_i32(self) -> i32 {
+            self as i32
+        }
+    }
+    impl AsI32 for i16 {
+        #[inline]
+        fn as_i32(self) -> i32 {
+            self as i32
+        }
+    }
+    impl AsI32 for u16 {
+        #[inline]
+        fn as_i32(self) -> i32 {
+            self as i32
+        }
+    }
+    impl AsI32 for i8 {
+        #[inline]
+        fn as_i32(self) -> i32 {
+            self as i32
+        }
+    }
+    impl AsI32 for u8 {
+        #[inline]
+        fn as_i32(self) -> i32 {
+            self as i32
+        }
+    }
+    impl AsI32 for char {
+        #[inline]
+        fn as_i32(self) -> i32 {
+            self as i32
+        }
+    }
+    impl AsI32 for usize {
+        #[inline]
+        fn as_i32(self) -> i32 {
+            self as i32
+        }
     }
     pub unsafe fn cabi_dealloc(ptr: *mut u8, size: usize, align: usize) {
         if size == 0 {
@@ -1102,6 +2582,10 @@ mod _rt {
             let layout = alloc::Layout::from_size_align_unchecked(size, align);
             alloc::dealloc(ptr, layout);
         }
+    }
+    #[cfg(target_arch = "wasm32")]
+    pub fn run_ctors_once() {
+        wit_bindgen::rt::run_ctors_once();
     }
     extern crate alloc as alloc_crate;
 }
@@ -1134,10 +2618,10 @@ macro_rules! __export_plugin_impl {
         "wasm32")] #[unsafe (link_section =
         "component-type:wit-bindgen:0.61.1:bulkhead:plugin@0.1.0:plugin:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 1205] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 1979] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xb8\x08\x01A\x02\x01\
-A\x1c\x01B\x0a\x01s\x04\0\x04json\x03\0\0\x01r\x04\x04names\x07versions\x07summa\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xbe\x0e\x01A\x02\x01\
+A\x20\x01B\x0a\x01s\x04\0\x04json\x03\0\0\x01r\x04\x04names\x07versions\x07summa\
 rys\x0dconfig-schema\x01\x04\0\x0bdescription\x03\0\x02\x01r\x05\x03runs\x04step\
 s\x07attempty\x06config\x01\x0aparameters\x01\x04\0\x0cstep-context\x03\0\x04\x01\
 r\x03\x02ids\x03keys\x05input\x01\x04\0\x04task\x03\0\x06\x01r\x02\x07messages\x09\
@@ -1156,14 +2640,33 @@ ngy\x04\0\x07spawned\x03\0\x06\x01p\x03\x01j\x01\x07\x01\x05\x01@\x01\x05tasks\x
 \x01q\x03\x09too-large\x01w\0\x09cancelled\0\0\x0bunavailable\x01s\0\x04\0\x10ch\
 eckpoint-error\x03\0\0\x01p}\x01j\0\x01\x01\x01@\x01\x04data\x02\0\x03\x04\0\x04\
 save\x01\x04\x01k\x02\x01j\x01\x05\x01\x01\x01@\0\0\x06\x04\0\x04load\x01\x07\x03\
-\0\x20bulkhead:plugin/checkpoint@0.1.0\x05\x05\x02\x03\0\0\x0bdescription\x03\0\x0b\
-description\x03\0\x06\x02\x03\0\0\x0cstep-context\x03\0\x0cstep-context\x03\0\x08\
-\x02\x03\0\0\x04task\x03\0\x04task\x03\0\x0a\x02\x03\0\0\x07failure\x03\0\x07fai\
-lure\x03\0\x0c\x03\0\x04json\x03\0\x01\x01@\0\0\x07\x04\0\x08describe\x01\x0f\x01\
-j\0\x01\x0d\x01@\x01\x04step\x09\0\x10\x04\0\x04plan\x01\x11\x01j\x01\x0e\x01\x0d\
-\x01@\x02\x04step\x09\x04task\x0b\0\x12\x04\0\x03run\x01\x13\x04\0\x1cbulkhead:p\
-lugin/plugin@0.1.0\x04\0\x0b\x0c\x01\0\x06plugin\x03\0\0\0G\x09producers\x01\x0c\
-processed-by\x02\x0dwit-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
+\0\x20bulkhead:plugin/checkpoint@0.1.0\x05\x05\x01B\x1b\x01q\x06\x09not-found\x01\
+s\0\x10not-a-dependency\x01s\0\x07invalid\x01s\0\x09too-large\x01w\0\x09cancelle\
+d\0\0\x0bunavailable\x01s\0\x04\0\x0eartifact-error\x03\0\0\x01r\x02\x04steps\x04\
+tasky\x04\0\x09step-task\x03\0\x02\x01q\x03\x04file\0\0\x04step\x01s\0\x04task\x01\
+\x03\0\x04\0\x06source\x03\0\x04\x01r\x04\x04names\x04tasky\x04sizew\x0ccontent-\
+types\x04\0\x04info\x03\0\x06\x01r\x02\x04names\x04tasky\x04\0\x05place\x03\0\x08\
+\x01j\0\x01\x01\x01@\x02\x04names\x0ccontent-types\0\x0a\x04\0\x06create\x01\x0b\
+\x01p}\x01@\x02\x04names\x04data\x0c\0\x0a\x04\0\x05write\x01\x0d\x01j\x01\x07\x01\
+\x01\x01@\x02\x02of\x05\x04names\0\x0e\x04\0\x04find\x01\x0f\x01j\x01\x0c\x01\x01\
+\x01@\x04\x02of\x05\x04names\x06offsetw\x03maxy\0\x10\x04\0\x04read\x01\x11\x01k\
+\x09\x01p\x07\x01j\x01\x13\x01\x01\x01@\x03\x02of\x05\x05after\x12\x03maxy\0\x14\
+\x04\0\x07entries\x01\x15\x03\0\x1fbulkhead:plugin/artifacts@0.1.0\x05\x06\x01B\x0f\
+\x02\x03\x02\x01\x01\x04\0\x04json\x03\0\0\x01q\x04\x09not-found\x01s\0\x10not-a\
+-dependency\x01s\0\x09cancelled\0\0\x0bunavailable\x01s\0\x04\0\x0coutput-error\x03\
+\0\x02\x01r\x02\x05causes\x07messages\x04\0\x0ctask-failure\x03\0\x04\x01q\x03\x09\
+succeeded\x01\x01\0\x06failed\x01\x05\0\x09cancelled\0\0\x04\0\x07outcome\x03\0\x06\
+\x01r\x03\x04tasky\x03keys\x07outcome\x07\x04\0\x06output\x03\0\x08\x01ky\x01p\x09\
+\x01j\x01\x0b\x01\x03\x01@\x03\x04steps\x05after\x0a\x03maxy\0\x0c\x04\0\x04read\
+\x01\x0d\x03\0\x1dbulkhead:plugin/outputs@0.1.0\x05\x07\x02\x03\0\0\x0bdescripti\
+on\x03\0\x0bdescription\x03\0\x08\x02\x03\0\0\x0cstep-context\x03\0\x0cstep-cont\
+ext\x03\0\x0a\x02\x03\0\0\x04task\x03\0\x04task\x03\0\x0c\x02\x03\0\0\x07failure\
+\x03\0\x07failure\x03\0\x0e\x03\0\x04json\x03\0\x01\x01@\0\0\x09\x04\0\x08descri\
+be\x01\x11\x01j\0\x01\x0f\x01@\x01\x04step\x0b\0\x12\x04\0\x04plan\x01\x13\x01j\x01\
+\x10\x01\x0f\x01@\x02\x04step\x0b\x04task\x0d\0\x14\x04\0\x03run\x01\x15\x04\0\x1c\
+bulkhead:plugin/plugin@0.1.0\x04\0\x0b\x0c\x01\0\x06plugin\x03\0\0\0G\x09produce\
+rs\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10wit-bindgen-rust\x060.\
+61.1";
         };
     };
 }
@@ -1176,9 +2679,9 @@ pub use __export_plugin_impl as export;
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 1195] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x8e\x08\x01A\x02\x01\
-A\x14\x01B\x0a\x01s\x04\0\x04json\x03\0\0\x01r\x04\x04names\x07versions\x07summa\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 1969] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x94\x0e\x01A\x02\x01\
+A\x18\x01B\x0a\x01s\x04\0\x04json\x03\0\0\x01r\x04\x04names\x07versions\x07summa\
 rys\x0dconfig-schema\x01\x04\0\x0bdescription\x03\0\x02\x01r\x05\x03runs\x04step\
 s\x07attempty\x06config\x01\x0aparameters\x01\x04\0\x0cstep-context\x03\0\x04\x01\
 r\x03\x02ids\x03keys\x05input\x01\x04\0\x04task\x03\0\x06\x01r\x02\x07messages\x09\
@@ -1197,13 +2700,31 @@ ngy\x04\0\x07spawned\x03\0\x06\x01p\x03\x01j\x01\x07\x01\x05\x01@\x01\x05tasks\x
 \x01q\x03\x09too-large\x01w\0\x09cancelled\0\0\x0bunavailable\x01s\0\x04\0\x10ch\
 eckpoint-error\x03\0\0\x01p}\x01j\0\x01\x01\x01@\x01\x04data\x02\0\x03\x04\0\x04\
 save\x01\x04\x01k\x02\x01j\x01\x05\x01\x01\x01@\0\0\x06\x04\0\x04load\x01\x07\x03\
-\0\x20bulkhead:plugin/checkpoint@0.1.0\x05\x05\x02\x03\0\0\x0bdescription\x03\0\x0b\
-description\x03\0\x06\x02\x03\0\0\x0cstep-context\x03\0\x0cstep-context\x03\0\x08\
-\x02\x03\0\0\x04task\x03\0\x04task\x03\0\x0a\x02\x03\0\0\x07failure\x03\0\x07fai\
-lure\x03\0\x0c\x03\0\x04json\x03\0\x01\x04\0<bulkhead:plugin/plugin-with-all-of-\
-its-exports-removed@0.1.0\x04\0\x0b,\x01\0&plugin-with-all-of-its-exports-remove\
-d\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10\
-wit-bindgen-rust\x060.61.1";
+\0\x20bulkhead:plugin/checkpoint@0.1.0\x05\x05\x01B\x1b\x01q\x06\x09not-found\x01\
+s\0\x10not-a-dependency\x01s\0\x07invalid\x01s\0\x09too-large\x01w\0\x09cancelle\
+d\0\0\x0bunavailable\x01s\0\x04\0\x0eartifact-error\x03\0\0\x01r\x02\x04steps\x04\
+tasky\x04\0\x09step-task\x03\0\x02\x01q\x03\x04file\0\0\x04step\x01s\0\x04task\x01\
+\x03\0\x04\0\x06source\x03\0\x04\x01r\x04\x04names\x04tasky\x04sizew\x0ccontent-\
+types\x04\0\x04info\x03\0\x06\x01r\x02\x04names\x04tasky\x04\0\x05place\x03\0\x08\
+\x01j\0\x01\x01\x01@\x02\x04names\x0ccontent-types\0\x0a\x04\0\x06create\x01\x0b\
+\x01p}\x01@\x02\x04names\x04data\x0c\0\x0a\x04\0\x05write\x01\x0d\x01j\x01\x07\x01\
+\x01\x01@\x02\x02of\x05\x04names\0\x0e\x04\0\x04find\x01\x0f\x01j\x01\x0c\x01\x01\
+\x01@\x04\x02of\x05\x04names\x06offsetw\x03maxy\0\x10\x04\0\x04read\x01\x11\x01k\
+\x09\x01p\x07\x01j\x01\x13\x01\x01\x01@\x03\x02of\x05\x05after\x12\x03maxy\0\x14\
+\x04\0\x07entries\x01\x15\x03\0\x1fbulkhead:plugin/artifacts@0.1.0\x05\x06\x01B\x0f\
+\x02\x03\x02\x01\x01\x04\0\x04json\x03\0\0\x01q\x04\x09not-found\x01s\0\x10not-a\
+-dependency\x01s\0\x09cancelled\0\0\x0bunavailable\x01s\0\x04\0\x0coutput-error\x03\
+\0\x02\x01r\x02\x05causes\x07messages\x04\0\x0ctask-failure\x03\0\x04\x01q\x03\x09\
+succeeded\x01\x01\0\x06failed\x01\x05\0\x09cancelled\0\0\x04\0\x07outcome\x03\0\x06\
+\x01r\x03\x04tasky\x03keys\x07outcome\x07\x04\0\x06output\x03\0\x08\x01ky\x01p\x09\
+\x01j\x01\x0b\x01\x03\x01@\x03\x04steps\x05after\x0a\x03maxy\0\x0c\x04\0\x04read\
+\x01\x0d\x03\0\x1dbulkhead:plugin/outputs@0.1.0\x05\x07\x02\x03\0\0\x0bdescripti\
+on\x03\0\x0bdescription\x03\0\x08\x02\x03\0\0\x0cstep-context\x03\0\x0cstep-cont\
+ext\x03\0\x0a\x02\x03\0\0\x04task\x03\0\x04task\x03\0\x0c\x02\x03\0\0\x07failure\
+\x03\0\x07failure\x03\0\x0e\x03\0\x04json\x03\0\x01\x04\0<bulkhead:plugin/plugin\
+-with-all-of-its-exports-removed@0.1.0\x04\0\x0b,\x01\0&plugin-with-all-of-its-e\
+xports-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x07\
+0.258.3\x10wit-bindgen-rust\x060.61.1";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {

@@ -3,8 +3,10 @@
 use std::error::Error as StdError;
 use std::fmt;
 
+use crate::artifacts::ArtifactError;
 use crate::bindings::bulkhead::plugin::types::Failure;
 use crate::checkpoint::CheckpointError;
+use crate::outputs::OutputError;
 use crate::{Cancelled, SpawnError};
 
 /// Why a task failed, and whether another attempt may succeed.
@@ -95,6 +97,16 @@ fn is_permanent(error: &(dyn StdError + 'static)) -> bool {
         Some(CheckpointError::TooLarge { .. } | CheckpointError::Json(_)) => return true,
         Some(CheckpointError::Cancelled | CheckpointError::Unavailable(_)) => return false,
         None => {}
+    }
+    if let Some(error) = error.downcast_ref::<ArtifactError>() {
+        return error.is_permanent();
+    }
+    if let Some(error) = error.downcast_ref::<OutputError>() {
+        return error.is_permanent();
+    }
+    // A reader or a writer says it through an error of its own kind.
+    if let Some(inner) = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+        return is_permanent(inner);
     }
     error.is::<serde_json::Error>()
         || error.is::<std::num::ParseIntError>()

@@ -50,10 +50,12 @@
 //! The crate builds on the host, too, so that a plugin's pure parts can be tested there; calling the host's functions outside
 //! a guest panics.
 
+pub mod artifacts;
 pub mod checkpoint;
 mod failure;
 pub mod guest;
 pub mod log;
+pub mod outputs;
 mod plugin;
 pub mod rng;
 pub mod status;
@@ -73,5 +75,5 @@ pub use tasks::{SpawnError, Spawned, spawn};
 /// Everything that a plugin usually needs.
 pub mod prelude {
     pub use crate::{Cancelled, Error, NoConfig, Plugin, ResultExt, SpawnError, Spawned, Step, Task};
-    pub use crate::{checkpoint, debug, error, export_plugin, info, sleep, spawn, status, warn};
+    pub use crate::{artifacts, checkpoint, debug, error, export_plugin, info, outputs, sleep, spawn, status, warn};
 }

@@ -60,8 +60,14 @@ pub(crate) fn engine_config(exclusive: bool) -> EngineConfig {
 
 /// Starts a run of a definition with these steps.
 pub(crate) async fn start_run(parts: &Parts, steps: &str) -> RunId {
-    let request =
-        RunRequest { parameters: None, trigger: Trigger::Cli, paused: false, idempotency: None, random: rand::random() };
+    let request = RunRequest {
+        parameters: None,
+        files: Default::default(),
+        trigger: Trigger::Cli,
+        paused: false,
+        idempotency: None,
+        random: rand::random(),
+    };
     let text = format!("id = \"bench\"\n{steps}");
     parts.jobs.run(&text, request).await.expect("a run").run.id
 }

@@ -111,6 +111,7 @@ impl Clients {
                     id: RunId::new(store.now(), lock(&rng).wide()),
                     plan: plan.clone(),
                     parameters: "{}".into(),
+                    files: vec![],
                     trigger: Trigger::Api,
                     paused,
                     idempotency: Some(Idempotency { key: key.to_owned(), request: Digest::from_bytes([1; 32]) }),

@@ -5,13 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use bulkhead_core::id::{Digest, RunId, TaskId, WorkerId};
+use bulkhead_core::artifact::FileName;
+use bulkhead_core::id::{Digest, RunId, StepIndex, TaskId, WorkerId};
 use bulkhead_core::log::{Line, Tail};
 use bulkhead_core::machine::{Rejected, RunCommand};
 use bulkhead_core::name::Name;
 use bulkhead_core::run::Run;
 use bulkhead_core::task::{Progress, Task, TaskStatus};
 use bulkhead_core::time::Timestamp;
+use bulkhead_engine::files::{ArtifactPlace, ArtifactRecord, Content, ContentWriter, FileRecord, Files, OutputRecord, RunFile};
 use bulkhead_engine::store::{
     Catalog, ClaimRequest, Claims, Completion, CreatedRun, DefinitionRecord, Housekeeping, Journal, LogPage, LogQuery, LogRecord,
     NewRun, PluginRecord, Queue, Retention, RunFilter, RunView, Signal, Spawned, Statistics, Store, StoreError, StoreFuture,
@@ -440,6 +442,46 @@ impl Catalog for ProcessStore {
     }
     fn delete_token(&self, name: Name) -> StoreFuture<'_, ()> {
         self.inner.delete_token(name)
+    }
+}
+
+impl Files for ProcessStore {
+    fn begin_content(&self) -> StoreFuture<'_, Box<dyn ContentWriter>> {
+        self.call("begin_content", false, None, |me| ready(me.inner.begin_content()))
+    }
+
+    fn read_content(&self, digest: Digest, offset: u64, max: usize) -> StoreFuture<'_, Bytes> {
+        self.call("read_content", false, None, move |me| ready(me.inner.read_content(digest, offset, max)))
+    }
+
+    fn put_file(&self, content: Content) -> StoreFuture<'_, FileRecord> {
+        self.call("put_file", true, None, move |me| ready(me.inner.put_file(content)))
+    }
+
+    fn file(&self, digest: Digest) -> StoreFuture<'_, FileRecord> {
+        self.call("file", false, None, move |me| ready(me.inner.file(digest)))
+    }
+
+    fn run_files(&self, run: RunId) -> StoreFuture<'_, Vec<RunFile>> {
+        self.call("run_files", false, None, move |me| ready(me.inner.run_files(run)))
+    }
+
+    fn artifact(&self, run: RunId, step: StepIndex, name: FileName, task: Option<u32>) -> StoreFuture<'_, ArtifactRecord> {
+        self.call("artifact", false, None, move |me| ready(me.inner.artifact(run, step, name, task)))
+    }
+
+    fn artifacts(
+        &self,
+        run: RunId,
+        step: Option<StepIndex>,
+        after: Option<ArtifactPlace>,
+        limit: usize,
+    ) -> StoreFuture<'_, Vec<ArtifactRecord>> {
+        self.call("artifacts", false, None, move |me| ready(me.inner.artifacts(run, step, after, limit)))
+    }
+
+    fn outputs(&self, run: RunId, step: StepIndex, after: u32, limit: usize) -> StoreFuture<'_, Vec<OutputRecord>> {
+        self.call("outputs", false, None, move |me| ready(me.inner.outputs(run, step, after, limit)))
     }
 }
 

@@ -26,6 +26,10 @@ pub struct Statistics {
     pub lost_leases: u64,
     /// Retries scheduled.
     pub retries: u64,
+    /// Different contents of files and artifacts that are stored now.
+    pub contents: u64,
+    /// Their bytes.
+    pub content_bytes: u64,
     /// When the oldest task fell due that waits and could be claimed now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oldest_due: Option<Time>,
@@ -79,7 +83,8 @@ pub struct Session {
 impl Statistics {
     /// The counters of a store and of a worker.
     pub fn new(statistics: &store::Statistics, load: engine::Load, at: Time) -> Self {
-        let store::Statistics { runs, tasks, attempts, lines, fuel, lost_leases, retries, oldest_due } = *statistics;
+        let store::Statistics { runs, tasks, attempts, lines, fuel, lost_leases, retries, contents, content_bytes, oldest_due } =
+            *statistics;
         Self {
             at,
             runs: runs.into(),
@@ -89,6 +94,8 @@ impl Statistics {
             fuel,
             lost_leases,
             retries,
+            contents,
+            content_bytes,
             oldest_due: oldest_due.map(Into::into),
             load: load.into(),
         }

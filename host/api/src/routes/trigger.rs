@@ -1,9 +1,12 @@
 //! Starting runs: of a stored definition, or of a text.
 
+use std::collections::BTreeMap;
+
 use axum::Extension;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use bulkhead_core::artifact::FileName;
 use bulkhead_core::id::Digest;
 use bulkhead_core::name::Name;
 use bulkhead_core::run::Trigger;
@@ -57,10 +60,11 @@ pub(crate) async fn stored(
 ) -> ApiResult<Response> {
     let headers = request.headers().clone();
     let body = extract::body(request, state.config.body_limit).await?;
-    let TriggerRequest { parameters, paused } = extract::json(&headers, &body)?;
+    let TriggerRequest { parameters, paused, files } = extract::json(&headers, &body)?;
     let idempotency = idempotency(&headers, &caller, id.as_str(), &body)?;
     let parameters = parameters.map(|parameters| parameters.get().into());
-    let request = RunRequest { parameters, trigger: Trigger::Api, paused, idempotency, random: rand::random() };
+    let files = named_files(files)?;
+    let request = RunRequest { parameters, files, trigger: Trigger::Api, paused, idempotency, random: rand::random() };
     answer(&state, state.jobs.trigger(id, request).await, query).await
 }
 
@@ -85,8 +89,25 @@ pub(crate) async fn text(
     let body = extract::body(request, state.config.body_limit).await?;
     let text = extract::toml(&headers, &body)?;
     let idempotency = idempotency(&headers, &caller, "", &body)?;
-    let request = RunRequest { parameters: None, trigger: Trigger::Api, paused: false, idempotency, random: rand::random() };
+    let request = RunRequest {
+        parameters: None,
+        files: BTreeMap::new(),
+        trigger: Trigger::Api,
+        paused: false,
+        idempotency,
+        random: rand::random(),
+    };
     answer(&state, state.jobs.run(&text, request).await, query).await
+}
+
+/// A run's files, checked.
+fn named_files(files: BTreeMap<String, String>) -> ApiResult<BTreeMap<FileName, Digest>> {
+    let bad = |error: String| ApiError::new(ProblemKind::InvalidRunFiles, format!("`files`: {error}"));
+    let named = files.into_iter().map(|(name, digest)| {
+        let name: FileName = name.parse().map_err(|error| bad(format!("{error}")))?;
+        Ok((name, digest.parse().map_err(|error| bad(format!("{error}")))?))
+    });
+    named.collect()
 }
 
 /// The answer to a run that was started, or was not.

@@ -57,6 +57,7 @@ pub(crate) async fn run(args: RunArgs, output: &Output) -> CliResult<u8> {
     let overridden = with_overrides(&text, &args.overrides).map_err(|found| InvalidDefinition::new(&name, &text, found))?;
     let request = RunRequest {
         parameters: parameters::collect(&args.parameters)?,
+        files: Default::default(),
         trigger: Trigger::Cli,
         paused: false,
         idempotency: None,

@@ -22,7 +22,8 @@ pub(crate) async fn trigger(args: TriggerArgs, output: &Output) -> CliResult<u8>
         .map_err(|error| CliError::usage(error.to_string()))?;
     let key = args.idempotency_key.unwrap_or_else(|| format!("{:032x}", rand::random::<u128>()));
     let path = format!("/definitions/{}/runs", segment(&args.definition));
-    let run: Run = client.create(&path, &TriggerRequest { parameters, paused: args.paused }, &key).await?;
+    let request = TriggerRequest { parameters, paused: args.paused, files: Default::default() };
+    let run: Run = client.create(&path, &request, &key).await?;
     if args.follow || args.wait {
         output.note(&run.id);
         if args.follow {

@@ -52,6 +52,7 @@ pub(crate) async fn auto_start(store: &dyn Store, jobs: &Jobs) -> CliResult<()> 
             }
             let request = RunRequest {
                 parameters: None,
+                files: Default::default(),
                 trigger: Trigger::AutoStart,
                 paused: false,
                 idempotency: None,

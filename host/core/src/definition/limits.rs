@@ -32,6 +32,7 @@ pub(super) fn read(field: &Field<'_>, report: &mut Report<'_>) -> Option<Limits>
     let log_overflow = reader.optional("log_overflow").and_then(|field| field.choice(report, &overflows));
     // An output is one record of the store and one body of a response.
     let output_bytes = reader.optional("output_bytes").and_then(|field| field.size(report, 0..=64 * MIB));
+    let artifact_bytes = reader.optional("artifact_bytes").and_then(|field| field.size(report, 0..=1024 * GIB));
     let spawned_tasks = reader.optional("spawned_tasks").and_then(|field| field.small_integer(report, 0..=1_000_000));
     let host_calls = reader.optional("host_calls").and_then(|field| field.integer(report, 1..=MANY));
     reader.finish(report);
@@ -44,6 +45,7 @@ pub(super) fn read(field: &Field<'_>, report: &mut Report<'_>) -> Option<Limits>
         log_line_bytes: log_line_bytes.unwrap_or(default.log_line_bytes),
         log_overflow: log_overflow.unwrap_or(default.log_overflow),
         output_bytes: output_bytes.unwrap_or(default.output_bytes),
+        artifact_bytes: artifact_bytes.unwrap_or(default.artifact_bytes),
         spawned_tasks: spawned_tasks.unwrap_or(default.spawned_tasks),
         host_calls: host_calls.unwrap_or(default.host_calls),
     })

@@ -64,7 +64,7 @@ impl Bench {
     pub(crate) async fn start(&self, plan: Plan) -> RunId {
         let id = RunId::from_u128(1);
         let new =
-            NewRun { id, plan: Arc::new(plan), parameters: "{}".into(), trigger: Trigger::Cli, paused: false, idempotency: None };
+            NewRun { id, plan: Arc::new(plan), parameters: "{}".into(), files: vec![], trigger: Trigger::Cli, paused: false, idempotency: None };
         self.store.create_run(new).await.unwrap().run.id
     }
 

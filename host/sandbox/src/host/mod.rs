@@ -1,5 +1,6 @@
 //! The contract's host functions, one interface a file. Each counts against `limits.host_calls`, and checks what it is given.
 
+mod artifacts;
 mod checkpoint;
 mod log;
 mod status;

@@ -37,6 +37,9 @@ pub(crate) enum Stop {
     /// It went on spawning.
     #[error("it went on spawning tasks after {MAX_IGNORED_REFUSALS} refusals (`limits.spawned_tasks`)")]
     Spawns,
+    /// Its artifacts grew too large.
+    #[error("its artifacts passed {limit} bytes (`limits.artifact_bytes`)")]
+    Artifacts { limit: u64 },
     /// The host could not do its part.
     #[error("{0}")]
     Host(String),
@@ -49,6 +52,7 @@ impl Stop {
             Self::Log(_) => Cause::Limit(Quota::Log),
             Self::HostCalls => Cause::Limit(Quota::HostCall),
             Self::Spawns => Cause::Limit(Quota::Spawn),
+            Self::Artifacts { .. } => Cause::Limit(Quota::Artifact),
             Self::Host(_) => Cause::HostFault,
         }
     }

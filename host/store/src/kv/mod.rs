@@ -49,11 +49,13 @@ pub(crate) enum Tree {
     Events,
     /// Idempotency keys and their expiry.
     Idempotency,
+    /// Artifacts, runs' files and uploaded files: what names content.
+    Files,
 }
 
 impl Tree {
     /// All of them, in the order of their numbers.
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::Meta,
         Self::Live,
         Self::Catalog,
@@ -68,6 +70,7 @@ impl Tree {
         Self::Logs,
         Self::Events,
         Self::Idempotency,
+        Self::Files,
     ];
 
     /// Its name in the file.
@@ -87,6 +90,7 @@ impl Tree {
             Self::Logs => "logs",
             Self::Events => "events",
             Self::Idempotency => "idempotency",
+            Self::Files => "files",
         }
     }
 }

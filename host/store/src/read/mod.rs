@@ -1,6 +1,7 @@
 //! Reads, each of one snapshot, over any backend.
 
 pub(crate) mod catalog;
+pub(crate) mod files;
 pub(crate) mod log;
 pub(crate) mod recount;
 

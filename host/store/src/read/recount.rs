@@ -13,11 +13,12 @@ use bulkhead_core::time::Timestamp;
 use bulkhead_engine::store::Statistics;
 
 use crate::agenda::Agenda;
+use crate::content::Place;
 use crate::events;
 use crate::keys::{self, Fields, Key, KeyRange, UseKind};
 use crate::kv::{Direction, Fault, KvRead, Tree, Tx};
 use crate::logs::{self, Wanted};
-use crate::record::{self, IdempotencyRow, run_status_code, task_status_code};
+use crate::record::{self, ArtifactRow, ContentRow, IdempotencyRow, UploadRow, run_status_code, task_status_code};
 use crate::txn::{Txn, components, ready_rows, timer_of};
 
 /// The most differences that are named; of a damaged store, the first ones tell enough.
@@ -157,7 +158,12 @@ impl Recount<'_> {
             Ok(())
         })?;
         let counted = plans.iter().map(|(&digest, &count)| (UseKind::Plan as u8, digest, count));
-        let counted = counted.chain(plugins.iter().map(|(&digest, &count)| (UseKind::Plugin as u8, digest, count))).collect();
+        let counted = counted.chain(plugins.iter().map(|(&digest, &count)| (UseKind::Plugin as u8, digest, count)));
+        let contents = self.content_rows()?;
+        let counted =
+            counted.chain(contents.iter().map(|(&digest, &(_, count))| (UseKind::Content as u8, digest, count))).collect();
+        self.statistics.contents = contents.len() as u64;
+        self.statistics.content_bytes = contents.values().map(|(size, _)| size).sum();
         let stored =
             Self::rows(kv, &keys::uses(), |mut fields, value| Ok((fields.byte()?, fields.digest()?, record::decode(value)?)))?;
         self.same_set::<(u8, Digest, u64)>("the use counters", &stored, &counted);
@@ -422,12 +428,30 @@ impl Recount<'_> {
         // Totals of what was removed since can't be counted again.
         self.differ(|| "runs by state".into(), &stored.runs, &{ self.statistics.runs });
         self.differ(|| "tasks by state".into(), &stored.tasks, &{ self.statistics.tasks });
+        self.differ(|| "contents".into(), &stored.contents, &{ self.statistics.contents });
+        self.differ(|| "bytes of contents".into(), &stored.content_bytes, &{ self.statistics.content_bytes });
         let lines: u64 = self.runs.values().map(|(run, _)| run.last_line).sum();
         let attempts: u64 = self.runs.values().flat_map(|(run, _)| &run.steps).map(|step| step.attempts).sum();
         if stored.lines < lines || stored.attempts < attempts {
             self.note(format!("totals {stored:?} are below what is stored: {lines} lines, {attempts} attempts"));
         }
         Ok(())
+    }
+
+    /// What names content, how often, and how large it is; and that each file and artifact belongs to a run.
+    fn content_rows(&mut self) -> Tx<BTreeMap<Digest, (u64, u64)>> {
+        let rows = content_rows(self.kv)?;
+        for run in rows.runs {
+            if !self.runs.contains_key(&run) && !self.removed.contains(&run) {
+                self.note(format!("a file or an artifact of {run}, which is not there"));
+            }
+        }
+        for digest in rows.of_two_sizes {
+            self.note(format!("content {digest} has two sizes"));
+        }
+        let expiries = Self::rows(self.kv, &keys::upload_expiries(), |mut fields, _| Ok((fields.time()?, fields.digest()?)))?;
+        self.same_set("the expiries of uploaded files", &expiries, &rows.expiries);
+        Ok(rows.contents)
     }
 
     fn idempotency(&mut self) -> Tx<()> {
@@ -442,6 +466,59 @@ impl Recount<'_> {
         self.differ(|| "the expiries of idempotency keys".into(), &expiries, &rows);
         Ok(())
     }
+}
+
+/// What the rows that name content say.
+#[derive(Default)]
+struct ContentRows {
+    /// The size of each content, and how many rows name it.
+    contents: BTreeMap<Digest, (u64, u64)>,
+    runs: BTreeSet<RunId>,
+    expiries: BTreeSet<(Timestamp, Digest)>,
+    of_two_sizes: Vec<Digest>,
+}
+
+impl ContentRows {
+    fn add(&mut self, digest: Digest, size: u64) {
+        let (known, count) = self.contents.entry(digest).or_insert((size, 0));
+        *count += 1;
+        if *known != size {
+            self.of_two_sizes.push(digest);
+        }
+    }
+}
+
+fn content_rows(kv: &dyn KvRead) -> Tx<ContentRows> {
+    let mut rows = ContentRows::default();
+    Recount::scan(kv, &keys::all_artifacts().prefix(), |key, value| {
+        let ArtifactRow { content, .. } = record::decode(value)?;
+        rows.runs.insert(Fields::of(key, 1).run()?);
+        rows.add(content.digest, content.size);
+        Ok(())
+    })?;
+    Recount::scan(kv, &keys::all_run_files().prefix(), |key, value| {
+        let ContentRow { digest, size } = record::decode(value)?;
+        rows.runs.insert(Fields::of(key, 1).run()?);
+        rows.add(digest, size);
+        Ok(())
+    })?;
+    Recount::scan(kv, &keys::uploads().prefix(), |key, value| {
+        let (digest, UploadRow { size, expires }) = (Fields::of(key, 1).digest()?, record::decode(value)?);
+        rows.expiries.insert((expires, digest));
+        rows.add(digest, size);
+        Ok(())
+    })?;
+    Ok(rows)
+}
+
+/// Content that is named and not there, or has another size.
+pub(crate) fn contents(kv: &dyn KvRead, place: &dyn Place) -> Tx<Vec<String>> {
+    let mut differences = Vec::new();
+    for (digest, (size, _)) in content_rows(kv)?.contents {
+        let stored = place.size(digest).map_err(|error| Fault::Storage(error.to_string()))?;
+        differ(&mut differences, || format!("the size of content {digest}"), &stored, &Some(size));
+    }
+    Ok(differences)
 }
 
 fn count(counts: &mut TaskCounts, status: TaskStatus) {

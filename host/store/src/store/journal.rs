@@ -67,8 +67,11 @@ impl<K: 'static> Journal for KvStore<K> {
         let stored = self.read(Cost::Range, read::recount::recount);
         // What the writer keeps in memory is compared by the writer, between two batches.
         let memory = self.write("recount", 0, |txn| txn.recount_memory());
+        let place = self.contents.place().clone();
+        let contents = self.read(Cost::Range, move |kv| read::recount::contents(kv, &*place));
         Box::pin(async {
             let mut differences = stored.await?;
+            differences.extend(contents.await?);
             differences.extend(memory.await?);
             Ok(differences)
         })

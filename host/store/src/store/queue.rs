@@ -108,7 +108,12 @@ impl<K: 'static> Queue for KvStore<K> {
     }
 
     fn housekeep(&self, retention: Retention) -> StoreFuture<'_, Housekeeping> {
-        self.write("housekeep", LIGHT, move |txn| txn.housekeep(retention))
+        let due = self.write("housekeep", LIGHT, move |txn| txn.housekeep(retention));
+        Box::pin(async move {
+            let mut done = due.await?;
+            done.again |= self.contents.sweep().await;
+            Ok(done)
+        })
     }
 
     fn work_signal(&self) -> Signal {

@@ -19,7 +19,7 @@ pub(crate) const NO_OUTPUT: &str = "null";
 impl Txn<'_> {
     /// Records how an attempt ended, with its last lines and a line of the host about a failure.
     pub(crate) fn complete(&mut self, completion: Completion) -> Tx<TaskStatus> {
-        let Completion { task: id, attempt, report, output, first_line, lines, random } = completion;
+        let Completion { task: id, attempt, report, output, artifacts, first_line, lines, random } = completion;
         self.load_task(id)?;
         self.task(id)?.check_fence(attempt)?;
         self.check_lines(id, first_line)?;
@@ -31,6 +31,9 @@ impl Txn<'_> {
         };
         self.end_attempt(id, TaskCommand::Complete { attempt, report, random }, failure)?;
         let status = self.task(id)?.state.status();
+        if status == TaskStatus::Succeeded {
+            self.publish(id, artifacts)?;
+        }
         if status == TaskStatus::Succeeded
             && let Some(output) = output
             && !matches!(&*output, NO_OUTPUT | "")

@@ -46,7 +46,7 @@ impl Txn<'_> {
         let mut rows = ROWS_PER_TRANSACTION;
         self.go_on_removing(&mut rows)?;
         self.retire_runs(retention, &mut rows)?;
-        let expired = self.forget_keys()?;
+        let expired = self.forget_keys()?.max(self.expire_uploads(KEYS_PER_CALL)?);
         let aged = self.age_events()?;
         let bounded = tasks == 0 || rows == 0 || timers == TIMERS_PER_CALL || expired == KEYS_PER_CALL || aged == CHUNKS_PER_CALL;
         let again = bounded || kv::exists_in(self.kv, &keys::sweeps().prefix())?;
@@ -58,6 +58,7 @@ impl Txn<'_> {
         let mut due: Vec<Timestamp> = self.state.workers.values().map(|row| row.expires).collect();
         due.extend(self.first_time(&keys::timers())?);
         due.extend(self.first_time(&keys::idempotency_expiries())?);
+        due.extend(self.first_time(&keys::upload_expiries())?);
         if let Some(age) = retention.age {
             due.extend(self.first_time(&keys::ended())?.map(|at| at.after(age)));
         }
@@ -70,7 +71,7 @@ impl Txn<'_> {
     }
 
     /// The keys of a table that begin with a time up to now.
-    fn due_keys(&self, table: &Key, now: Timestamp, limit: usize) -> Tx<Vec<Key>> {
+    pub(super) fn due_keys(&self, table: &Key, now: Timestamp, limit: usize) -> Tx<Vec<Key>> {
         let mut keys = Vec::new();
         self.kv.scan(&table.prefix(), Direction::Forward, &mut |key, _| {
             if keys.len() >= limit || Fields::of(key, 1).time()? > now {

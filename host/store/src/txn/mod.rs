@@ -10,6 +10,7 @@ mod apply;
 mod catalog;
 mod claim;
 mod complete;
+mod files;
 mod housekeep;
 mod log;
 mod order;

@@ -58,6 +58,10 @@ impl Txn<'_> {
 
     /// Removes rows of an unlisted run while `budget` lasts, and leaves a note if it does not.
     pub(super) fn remove_rows(&mut self, id: RunId, budget: &mut usize) -> Tx<()> {
+        if !self.remove_files(id, budget)? {
+            self.state.batch.effects.housekeeping = true;
+            return self.put(&keys::removal(id), &[]);
+        }
         let inputs = (keys::inputs_of(id), 1);
         for (prefix, cost) in TREES.map(|(tree, cost)| (keys::of_run(tree, id), cost)).into_iter().chain([inputs]) {
             let rows = kv::keys_of(self.kv, &prefix.prefix(), budget.div_ceil(cost))?;

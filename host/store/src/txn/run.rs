@@ -47,6 +47,7 @@ impl Txn<'_> {
             return Err(StoreError::Conflict(format!("{id} exists")).into());
         }
 
+        let files = self.files_of(&new.files)?;
         self.remember_request(new.idempotency.as_ref(), id, None)?;
         if self.count_use(UseKind::Plan, digest, 1)? == 1 {
             self.put(&keys::plan(digest), &stored_plan)?;
@@ -62,6 +63,7 @@ impl Txn<'_> {
             self.put(&keys::parameters(id), new.parameters.as_bytes())?;
             new.parameters
         };
+        self.use_files(id, files)?;
         let run = Run::new(id, &plan, digest, new.trigger, self.now);
         let events = machine::create(&run, new.paused);
         let used = self.state.batch_number;

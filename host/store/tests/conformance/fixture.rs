@@ -60,7 +60,9 @@ impl Fixture {
             drop(store);
             let file = directory.path().join(FILE_NAME);
             let open = Box::new(move || redb::Database::builder().set_cache_size(4 << 20).create(&file));
-            Arc::new(RedbStore::open_with(open, directory.path(), Clock::Manual(time.clone())).unwrap()) as Arc<dyn Store>
+            let contents = directory.path().join("artifacts");
+            let clock = Clock::Manual(time.clone());
+            Arc::new(RedbStore::open_with(open, directory.path(), Some(&contents), clock).unwrap()) as Arc<dyn Store>
         };
         Self::new(clock, Box::new(reopen))
     }
@@ -100,6 +102,7 @@ impl Fixture {
             id: RunId::new(self.clock.now(), u128::from(number)),
             plan: Arc::new(plan),
             parameters: r#"{"n":1}"#.into(),
+            files: vec![],
             trigger: Trigger::Api,
             paused: false,
             idempotency: None,
@@ -155,6 +158,7 @@ impl Fixture {
             attempt: claimed.attempt,
             report: Report { end, usage, suppressed: 0 },
             output: Some("null".into()),
+            artifacts: vec![],
             first_line,
             lines,
             random: u32::MAX / 2,

@@ -2,6 +2,7 @@
 //! is moved, and ends with a recount that must find no difference.
 
 mod catalog;
+mod files;
 mod fixture;
 mod leases;
 mod logs;
@@ -96,6 +97,15 @@ suite! {
         a_plugin_name_means_the_latest_upload,
         a_plugin_in_use_is_not_removed,
         tokens_are_found_by_their_secret,
+    }
+    files {
+        content_is_read_back_in_pieces,
+        what_nothing_names_is_removed,
+        an_uploaded_file_expires_unless_it_is_used,
+        a_run_without_its_file_is_not_created,
+        artifacts_are_published_with_success_only,
+        a_deleted_run_takes_its_artifacts_with_it,
+        outputs_come_in_the_order_of_their_tasks,
     }
     retention {
         a_live_run_is_not_deleted,

@@ -159,6 +159,7 @@ pub(crate) async fn inputs_outputs_and_checkpoints_are_kept_beside_the_task(f: &
         attempt: task.attempt,
         report: bulkhead_core::machine::Report { end: AttemptEnd::Succeeded, usage: Default::default(), suppressed: 0 },
         output: Some("[1]".into()),
+        artifacts: vec![],
         first_line: 0,
         lines: vec![],
         random: 0,

@@ -90,6 +90,7 @@ fn succeeded(task: bulkhead_core::id::TaskId, attempt: u32) -> Completion {
         attempt,
         report: Outcome { end: AttemptEnd::Succeeded, usage: Usage::default(), suppressed: 0 },
         output: Some("null".into()),
+        artifacts: vec![],
         first_line: 0,
         lines: vec![],
         random: 0,

@@ -34,6 +34,7 @@ const EXPECTED: &[(&str, &str, &str)] = &[
     ("endless", "sleep-past-cancellation", "timed-out"),
     ("floods", "log-flood", "limit (log)"),
     ("floods", "stderr-flood", "limit (log)"),
+    ("floods", "artifact-flood", "limit (artifact)"),
     ("floods", "host-call-flood", "limit (host-call)"),
 ];
 

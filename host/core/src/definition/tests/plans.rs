@@ -47,6 +47,7 @@ log_bytes = "10MB"
 log_line_bytes = "1KiB"
 log_overflow = "fail"
 output_bytes = 0
+artifact_bytes = "2GiB"
 spawned_tasks = 7
 host_calls = 99
 
@@ -93,6 +94,7 @@ fn a_definition_says_everything_that_a_plan_holds() {
             log_line_bytes: 1024,
             log_overflow: LogOverflow::Fail,
             output_bytes: 0,
+            artifact_bytes: 2 << 30,
             spawned_tasks: 7,
             host_calls: 99,
         },
@@ -141,4 +143,14 @@ fn tables_may_be_written_in_every_way_of_toml() {
     ];
     let plans = ways.map(|text| valid(text).plan);
     assert!(plans.iter().all(|plan| *plan == plans[0]), "{plans:?}");
+}
+
+#[test]
+fn what_a_step_depends_on_is_followed_through_other_steps() {
+    let steps = [("a", ""), ("b", "\"a\""), ("c", "\"b\""), ("d", "")];
+    let steps = steps.map(|(name, depends)| format!("[step.{name}]\nplugin = \"free\"\ndepends = [{depends}]\n")).concat();
+    let plan = valid(&format!("id = \"x\"\nname = \"X\"\n{steps}")).plan;
+    let depends = |step: &str, on: &str| plan.depends_on(plan.step_named(step).unwrap(), plan.step_named(on).unwrap());
+    assert!(depends("b", "a") && depends("c", "b") && depends("c", "a"));
+    assert!(!depends("a", "b") && !depends("d", "a") && !depends("a", "a"));
 }
