@@ -13,7 +13,7 @@ use crate::auth::table::{self, Access};
 use crate::gate::gate;
 use crate::model::{EventGap, Problem, Statistics, StreamEnd};
 use crate::problem::{PROBLEM_JSON, ProblemKind};
-use crate::routes::{definitions, events, logs, orders, plugins, runs, system, tasks, tokens, trigger};
+use crate::routes::{definitions, events, logs, orders, plugins, runs, schedules, system, tasks, tokens, trigger};
 use crate::state::ApiState;
 
 /// What no handler says.
@@ -27,6 +27,7 @@ use crate::state::ApiState;
         (name = "logs", description = "What plugins say"),
         (name = "events", description = "What changes, as it changes"),
         (name = "definitions", description = "Jobs as their authors write them"),
+        (name = "schedules", description = "When definitions run by themselves"),
         (name = "plugins", description = "WebAssembly components"),
         (name = "tokens", description = "Who may do what"),
         (name = "system", description = "The server itself"),
@@ -63,6 +64,12 @@ fn handlers() -> OpenApiRouter<ApiState> {
         .routes(routes!(definitions::get, definitions::put, definitions::delete))
         .routes(routes!(plugins::list, plugins::upload))
         .routes(routes!(plugins::get, plugins::delete))
+        .routes(routes!(schedules::list))
+        .routes(routes!(schedules::preview))
+        .routes(routes!(schedules::get))
+        .routes(routes!(schedules::pause))
+        .routes(routes!(schedules::resume))
+        .routes(routes!(schedules::run_now))
         .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::delete))
         .routes(routes!(system::health))

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use bulkhead_core::run::RunStatus;
+use bulkhead_core::schedule::FireCounts;
 use bulkhead_core::task::TaskStatus;
 use bulkhead_core::time::Timestamp;
 use bulkhead_engine::engine::Load;
@@ -79,7 +80,14 @@ impl Text {
 }
 
 /// Everything there is to measure.
-pub(crate) fn render(statistics: &Statistics, load: Load, now: Timestamp, streams: usize, http: &HttpMetrics) -> String {
+pub(crate) fn render(
+    statistics: &Statistics,
+    fires: &FireCounts,
+    load: Load,
+    now: Timestamp,
+    streams: usize,
+    http: &HttpMetrics,
+) -> String {
     let mut text = Text(String::with_capacity(8 * 1024));
     let of = |status: RunStatus| RunStatus::ALL.iter().position(|known| *known == status).map_or(0, |at| statistics.runs[at]);
 
@@ -112,6 +120,17 @@ pub(crate) fn render(statistics: &Statistics, load: Load, now: Timestamp, stream
     );
     text.single("bulkhead_fuel_total", "counter", "Units of fuel used.", statistics.fuel);
     text.single("bulkhead_log_lines_total", "counter", "Log lines stored.", statistics.lines);
+    text.head("bulkhead_schedule_fires_total", "counter", "Fires of schedules, by what became of them.");
+    let FireCounts { started, skipped, missed, refused, late_micros } = *fires;
+    for (outcome, count) in [("started", started), ("skipped", skipped), ("missed", missed), ("refused", refused)] {
+        text.line("bulkhead_schedule_fires_total", &format!("outcome=\"{outcome}\""), count);
+    }
+    text.single(
+        "bulkhead_schedule_late_seconds_total",
+        "counter",
+        "The times from when fires fell due to when their runs were started, summed up.",
+        Duration::from_micros(late_micros).as_secs_f64(),
+    );
     text.single("bulkhead_slots", "gauge", "Attempts at once, at most.", load.slots);
     text.single("bulkhead_slots_busy", "gauge", "Attempts now.", load.running);
     text.single(
@@ -143,12 +162,15 @@ mod tests {
         let statistics =
             Statistics { runs: [1, 2, 3, 4, 5, 6], oldest_due: Some(Timestamp::from_micros(500_000)), ..Statistics::default() };
         let load = Load { slots: 4, running: 1, memory: 100, reserved: 10, draining: false };
-        let text = render(&statistics, load, Timestamp::from_micros(2_000_000), 3, &http);
+        let fires = FireCounts { missed: 3, late_micros: 1_500_000, ..FireCounts::default() };
+        let text = render(&statistics, &fires, load, Timestamp::from_micros(2_000_000), 3, &http);
         for line in [
             "cicd_pipeline_run_active{cicd_pipeline_run_state=\"pending\"} 4",
             "bulkhead_runs{state=\"failed\"} 5",
             "bulkhead_queue_oldest_age_seconds 1.5",
             "bulkhead_slots_busy 1",
+            "bulkhead_schedule_fires_total{outcome=\"missed\"} 3",
+            "bulkhead_schedule_late_seconds_total 1.5",
             "http_server_request_duration_seconds_bucket{http_request_method=\"GET\",http_route=\"/health\",http_response_status_code=\"200\",le=\"0.01\"} 1",
             "http_server_request_duration_seconds_bucket{http_request_method=\"_OTHER\",http_route=\"\",http_response_status_code=\"404\",le=\"10\"} 0",
             "http_server_request_duration_seconds_count{http_request_method=\"_OTHER\",http_route=\"\",http_response_status_code=\"404\"} 1",

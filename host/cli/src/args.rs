@@ -90,6 +90,8 @@ pub(crate) enum Command {
     Plugins(PluginsArgs),
     /// List, check, store, show and remove definitions
     Definitions(DefinitionsArgs),
+    /// List schedules; show, pause, resume and run one, or preview a cron expression
+    Schedules(SchedulesArgs),
     /// Show a server's counters
     Stats(ClientArgs),
     /// Make, list and remove tokens
@@ -495,6 +497,54 @@ pub(crate) enum DefinitionsCommand {
     Delete {
         /// The definition's id.
         id: String,
+    },
+}
+
+/// `schedules`
+#[derive(Clone, Debug, Args)]
+pub(crate) struct SchedulesArgs {
+    /// What else than a list.
+    #[command(subcommand)]
+    pub(crate) command: Option<SchedulesCommand>,
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
+}
+
+/// `schedules …`
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum SchedulesCommand {
+    /// List schedules
+    List,
+    /// Show a schedule with its next and its last fires
+    Show {
+        /// The definition's id.
+        id: String,
+    },
+    /// Start nothing until it is resumed
+    Pause {
+        /// The definition's id.
+        id: String,
+    },
+    /// Fire again from now on
+    Resume {
+        /// The definition's id.
+        id: String,
+    },
+    /// Start a run now, with the schedule's parameters
+    Run {
+        /// The definition's id.
+        id: String,
+    },
+    /// Print the next fires of a cron expression
+    Preview {
+        /// Five fields, or six with the seconds first.
+        cron: String,
+        /// The time zone, by its IANA name.
+        #[arg(long, default_value = "UTC", value_name = "ZONE")]
+        timezone: String,
+        /// How many.
+        #[arg(long, short = 'n', default_value_t = 10, value_name = "N")]
+        count: usize,
     },
 }
 

@@ -1,14 +1,16 @@
-//! Events: what happened to a run, its steps and its tasks. The records are authoritative; the events are their history.
+//! Events: what happened to a run, its steps and its tasks, and to schedules. The records are authoritative; the events are their history.
 
 use serde::{Deserialize, Serialize};
 
 use crate::failure::FailureFilter;
 use crate::id::{RunId, StepIndex};
+use crate::name::Name;
 use crate::run::{RunState, RunStatus, StepState, StepStatus, StopReason};
+use crate::schedule::FireRecord;
 use crate::task::{Attempt, TaskState, TaskStatus};
 use crate::time::Timestamp;
 
-/// One thing that happened in a run. Every change of a state is one of the three `from`, `to` events.
+/// One thing that happened. Every change of a state is one of the three `from`, `to` events.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Event {
     /// The run was created.
@@ -99,6 +101,13 @@ pub enum Event {
         /// By whom: a token's name, where there is one.
         by: Option<Box<str>>,
     },
+    /// A fire of a schedule came to something, or several in a row were passed over.
+    Fire {
+        /// The definition.
+        schedule: Name,
+        /// What became of it.
+        fire: Box<FireRecord>,
+    },
 }
 
 impl Event {
@@ -121,8 +130,8 @@ pub struct EventRecord {
     pub seq: u64,
     /// When.
     pub at: Timestamp,
-    /// In which run.
-    pub run: RunId,
+    /// In which run; absent for a fire that started none.
+    pub run: Option<RunId>,
     /// What.
     pub event: Event,
 }

@@ -3,7 +3,7 @@
 //! A definition ([`definition`]) becomes a [`plan::Plan`]; a run of it is a [`run::Run`] with [`run::Step`]s and [`task::Task`]s.
 //! [`machine::decide_run()`] and [`machine::decide_task()`] say what a command does to them, as [`event::Event`]s;
 //! [`machine::evolve()`] applies an event; [`machine::consequence()`] says what follows by itself. Stores call these inside
-//! their transactions and decide nothing.
+//! their transactions and decide nothing. A [`schedule`] says when runs start by themselves.
 //!
 //! # Invariants
 //! - A counter changes in [`machine::evolve()`] only, with the state that it counts.
@@ -19,5 +19,6 @@ pub mod machine;
 pub mod name;
 pub mod plan;
 pub mod run;
+pub mod schedule;
 pub mod task;
 pub mod time;

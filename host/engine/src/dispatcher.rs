@@ -182,7 +182,7 @@ pub(crate) fn until(due: Timestamp, now: Timestamp) -> Duration {
 
 /// A sequence of pseudo-random numbers (SplitMix64, Steele, Lea and Flood 2014): enough to spread waits, and the same for the
 /// same seed.
-struct Sequence(u64);
+pub(crate) struct Sequence(pub(crate) u64);
 
 impl Sequence {
     fn next(&mut self) -> u32 {
@@ -191,5 +191,10 @@ impl Sequence {
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         (mixed >> 32) as u32
+    }
+
+    /// 128 bits of them.
+    pub(crate) fn wide(&mut self) -> u128 {
+        (0..4).fold(0, |wide, _| wide << 32 | u128::from(self.next()))
     }
 }

@@ -14,6 +14,7 @@ use crate::attempt::{AttemptHost, LogPipeline};
 use crate::dispatcher::dispatch;
 use crate::executor::Executor;
 use crate::keeper;
+use crate::scheduler;
 use crate::store::{Retention, Store, StoreResult};
 
 /// How a worker works.
@@ -31,7 +32,8 @@ pub struct EngineConfig {
     pub exclusive: bool,
     /// How long ended runs are kept.
     pub retention: Retention,
-    /// Spreads the waits before retries: the seed of a sequence of random numbers.
+    /// Spreads the waits before retries, and makes the ids of scheduled runs: the seed of a sequence of random numbers, another
+    /// one for each life of a process.
     pub seed: u64,
 }
 
@@ -166,6 +168,7 @@ impl Engine {
             tokio::spawn(keeper::renew(shared.clone())),
             tokio::spawn(keeper::revoke(shared.clone())),
             tokio::spawn(keeper::housekeep(shared.clone())),
+            tokio::spawn(scheduler::schedule(shared.clone())),
             tokio::spawn(async move { pipeline.run().await }),
         ];
         Ok(Self { shared, services })

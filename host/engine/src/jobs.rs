@@ -12,7 +12,7 @@ use bytes::Bytes;
 
 use crate::checked::CheckedDefinitions;
 use crate::executor::Executor;
-use crate::store::{DefinitionRecord, Idempotency, NewRun, PluginRecord, RunView, Store, StoreError};
+use crate::store::{CreatedRun, DefinitionRecord, Idempotency, NewRun, PluginRecord, RunView, Store, StoreError};
 
 /// The largest parameters of a run, in bytes of JSON text.
 pub const MAX_PARAMETERS_LEN: usize = 1 << 20;
@@ -163,13 +163,7 @@ impl Jobs {
     /// As [`Self::trigger`].
     pub async fn run(&self, text: &str, request: RunRequest) -> Result<Started, JobError> {
         let parameters = parameters(request.parameters)?;
-        let definition = self.check(text).await?;
-        if !definition.enabled {
-            return Err(JobError::Disabled(definition.id.clone()));
-        }
-        if let Some(step) = definition.plan.steps.iter().find(|step| step.limits.memory > self.memory) {
-            return Err(JobError::MemoryBudget { step: step.name.clone(), limit: step.limits.memory, budget: self.memory });
-        }
+        let definition = self.runnable(text).await?;
         let new = NewRun {
             id: RunId::new(self.store.now(), request.random),
             plan: definition.plan.clone(),
@@ -179,11 +173,53 @@ impl Jobs {
             idempotency: request.idempotency,
         };
         let created = self.store.create_run(new).await?;
+        self.started(created, definition.plan.clone(), parameters).await
+    }
+
+    /// Starts a run of a stored definition as its schedule would now, whatever else of it runs.
+    ///
+    /// # Errors
+    /// As [`Self::trigger`]; [`StoreError::NotFound`] where the definition has no schedule.
+    pub async fn run_now(&self, schedule: Name, idempotency: Option<Idempotency>, random: u128) -> Result<Started, JobError> {
+        let record = self.store.definition(schedule.clone()).await?;
+        let new = NewRun { idempotency, ..self.scheduled(&record.text, random).await? };
+        let (plan, parameters) = (new.plan.clone(), new.parameters.clone());
+        let created = self.store.fire_now(schedule, new).await?;
+        self.started(created, plan, parameters).await
+    }
+
+    /// The run that a definition's schedule starts.
+    pub(crate) async fn scheduled(&self, text: &str, random: u128) -> Result<NewRun, JobError> {
+        let definition = self.runnable(text).await?;
+        let schedule = definition.schedule.as_ref().ok_or(StoreError::NotFound("schedule"))?;
+        Ok(NewRun {
+            id: RunId::new(self.store.now(), random),
+            plan: definition.plan.clone(),
+            parameters: parameters(Some(schedule.parameters.as_str().into()))?,
+            trigger: Trigger::Schedule,
+            idempotency: None,
+        })
+    }
+
+    /// A definition that can be run now.
+    async fn runnable(&self, text: &str) -> Result<Arc<Definition>, JobError> {
+        let definition = self.check(text).await?;
+        if !definition.enabled {
+            return Err(JobError::Disabled(definition.id.clone()));
+        }
+        if let Some(step) = definition.plan.steps.iter().find(|step| step.limits.memory > self.memory) {
+            return Err(JobError::MemoryBudget { step: step.name.clone(), limit: step.limits.memory, budget: self.memory });
+        }
+        Ok(definition)
+    }
+
+    /// A run that was created, or was there already.
+    async fn started(&self, created: CreatedRun, plan: Arc<Plan>, parameters: Arc<str>) -> Result<Started, JobError> {
         if created.existing {
             let RunView { run, plan, parameters } = self.store.run(created.run.id).await?;
             return Ok(Started { run, plan, parameters, existing: true });
         }
-        Ok(Started { run: created.run, plan: definition.plan.clone(), parameters, existing: false })
+        Ok(Started { run: created.run, plan, parameters, existing: false })
     }
 
     /// Checks a component and stores it as a plugin under the name that it calls itself.

@@ -2,9 +2,9 @@
 //!
 //! Three ports: a [`store::Store`] keeps runs, tasks and logs; an [`executor::Executor`] does one attempt at a task; an
 //! [`egress::Egress`] sends HTTP requests, for plugins and for the host itself.
-//! [`engine::Engine`] runs the two services between them: the dispatcher claims tasks while there are slots and memory, hands
+//! [`engine::Engine`] runs the services between them: the dispatcher claims tasks while there are slots and memory, hands
 //! each to the executor with an [`attempt::AttemptHost`], and records how it ended; the keeper renews the worker's lease, tells
-//! attempts to end, and runs the store's housekeeping. [`jobs::Jobs`] is for what people ask.
+//! attempts to end, and runs the store's housekeeping; the scheduler starts runs when their schedules say so. [`jobs::Jobs`] is for what people ask.
 //!
 //! Deliberately absent: network, file system, and any assumption that the claimer, the log writer and the reader of a log share
 //! a process. What one of them must know of another goes through the store; signals only cut the wait.
@@ -17,4 +17,5 @@ pub mod engine;
 pub mod executor;
 pub mod jobs;
 mod keeper;
+mod scheduler;
 pub mod store;

@@ -3,6 +3,8 @@
 //! Inside its transactions a store calls [`bulkhead_core::machine`]; it decides nothing itself. Every list is paged by a key,
 //! every result is bounded. Lease time is the store's clock ([`Queue::now`]).
 
+mod schedules;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +21,8 @@ use bulkhead_core::time::Timestamp;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
+
+pub use schedules::{DueSchedules, Fire, Fired, Schedules};
 
 /// Why a store did not do what it was asked.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -51,8 +55,8 @@ pub type StoreResult<T> = Result<T, StoreError>;
 pub type StoreFuture<'a, T> = BoxFuture<'a, StoreResult<T>>;
 
 /// Durable state. Object-safe; share it as `Arc<dyn Store>`.
-pub trait Store: Queue + Journal + Catalog {}
-impl<T: Queue + Journal + Catalog> Store for T {}
+pub trait Store: Queue + Journal + Catalog + Schedules {}
+impl<T: Queue + Journal + Catalog + Schedules> Store for T {}
 
 /// Runs and tasks: what changes them.
 pub trait Queue: Send + Sync + 'static {

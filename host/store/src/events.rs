@@ -19,7 +19,7 @@ fn damaged(error: impl std::fmt::Display) -> Fault {
 }
 
 /// Encodes the events of one moment.
-pub(crate) fn encode(at: Timestamp, events: &[(RunId, Event)]) -> Tx<Vec<u8>> {
+pub(crate) fn encode(at: Timestamp, events: &[(Option<RunId>, Event)]) -> Tx<Vec<u8>> {
     let bytes = vec![VERSION];
     postcard::to_extend(&(at, events), bytes).map_err(damaged)
 }
@@ -27,7 +27,7 @@ pub(crate) fn encode(at: Timestamp, events: &[(RunId, Event)]) -> Tx<Vec<u8>> {
 /// Decodes the chunk that begins with event `first`.
 pub(crate) fn decode(first: u64, bytes: &[u8]) -> Tx<Vec<EventRecord>> {
     let Some((&VERSION, body)) = bytes.split_first() else { return Err(damaged("another format")) };
-    let (at, events): (Timestamp, Vec<(RunId, Event)>) = postcard::from_bytes(body).map_err(damaged)?;
+    let (at, events): (Timestamp, Vec<(Option<RunId>, Event)>) = postcard::from_bytes(body).map_err(damaged)?;
     Ok((first..).zip(events).map(|(seq, (run, event))| EventRecord { seq, at, run, event }).collect())
 }
 

@@ -39,6 +39,11 @@ enum Tag {
     // Tree::Idempotency
     IdempotencyKey = 96,
     IdempotencyExpiry = 97,
+    // Tree::Catalog
+    Schedule = 128,
+    Fire = 129,
+    // Tree::Live
+    ScheduleDue = 130,
 }
 
 /// What a use counter counts, per digest.
@@ -395,6 +400,35 @@ pub(crate) fn tokens() -> Key {
 
 pub(crate) fn token(secret: Digest) -> Key {
     tokens().with(secret.as_bytes())
+}
+
+pub(crate) fn schedules() -> Key {
+    Key::tagged(Tree::Catalog, Tag::Schedule)
+}
+
+pub(crate) fn schedule(id: &str) -> Key {
+    schedules().with(id.as_bytes())
+}
+
+pub(crate) fn all_fires() -> Key {
+    Key::tagged(Tree::Catalog, Tag::Fire)
+}
+
+/// The history of a schedule: length of the name first, so that no name is another's prefix.
+pub(crate) fn fires(schedule: &str) -> Key {
+    all_fires().with(&[schedule.len() as u8]).with(schedule.as_bytes())
+}
+
+pub(crate) fn fire(schedule: &str, number: u64) -> Key {
+    fires(schedule).with(&number.to_be_bytes())
+}
+
+pub(crate) fn schedules_due() -> Key {
+    Key::tagged(Tree::Live, Tag::ScheduleDue)
+}
+
+pub(crate) fn schedule_due(due: Timestamp, id: &str) -> Key {
+    schedules_due().time(due).with(id.as_bytes())
 }
 
 pub(crate) fn component(digest: Digest) -> Key {

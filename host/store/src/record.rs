@@ -4,6 +4,7 @@
 use bulkhead_core::id::{Digest, RunId, StepIndex};
 use bulkhead_core::plan::Plan;
 use bulkhead_core::run::{Run, RunStatus};
+use bulkhead_core::schedule::{FireCounts, FireRecord, ScheduleRecord};
 use bulkhead_core::task::{Task, TaskStatus};
 use bulkhead_core::time::Timestamp;
 use bulkhead_engine::store::{DefinitionRecord, PluginRecord, Statistics, TokenRecord};
@@ -39,6 +40,8 @@ records! {
     DefinitionRecord => "definition",
     PluginRecord => "plugin",
     TokenRecord => "token",
+    ScheduleRecord => "schedule",
+    FireRecord => "fire",
     Totals => "totals",
     WorkerRow => "worker",
     IdempotencyRow => "idempotency key",
@@ -86,6 +89,8 @@ pub(crate) struct Totals {
     pub(crate) statistics: Statistics,
     /// The number of the last event.
     pub(crate) last_event: u64,
+    /// The fires of all schedules that there ever were.
+    pub(crate) fires: FireCounts,
 }
 
 /// A worker that may hold tasks.

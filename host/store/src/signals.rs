@@ -21,6 +21,8 @@ pub(crate) struct Effects {
     pub(crate) housekeeping: bool,
     /// An event was recorded.
     pub(crate) events: bool,
+    /// A schedule may be due earlier than before.
+    pub(crate) schedules: bool,
 }
 
 /// The channels of one process.
@@ -29,6 +31,7 @@ pub(crate) struct Signals {
     work: Channel,
     housekeeping: Channel,
     events: Channel,
+    schedules: Channel,
     runs: Registry<RunId>,
     revoked: Registry<WorkerId>,
 }
@@ -96,9 +99,12 @@ impl Signals {
     pub(crate) fn fire(&self, effects: &Effects) {
         self.runs.fire(effects.runs.iter());
         self.revoked.fire(effects.revoked.iter());
-        for (fires, channel) in
-            [(effects.work, &self.work), (effects.housekeeping, &self.housekeeping), (effects.events, &self.events)]
-        {
+        for (fires, channel) in [
+            (effects.work, &self.work),
+            (effects.housekeeping, &self.housekeeping),
+            (effects.events, &self.events),
+            (effects.schedules, &self.schedules),
+        ] {
             if fires {
                 channel.fire();
             }
@@ -115,6 +121,10 @@ impl Signals {
 
     pub(crate) fn events(&self) -> Signal {
         self.events.signal()
+    }
+
+    pub(crate) fn schedules(&self) -> Signal {
+        self.schedules.signal()
     }
 
     pub(crate) fn run(&self, run: RunId) -> Signal {

@@ -3,6 +3,7 @@
 mod catalog;
 mod journal;
 mod queue;
+mod schedules;
 
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -118,6 +118,11 @@ impl Api {
         self.send(self.request(Method::POST, &format!("/api/v1/runs/{id}/{command}"))).await
     }
 
+    /// Does something to a schedule: `pause`, `resume`, `run-now`.
+    pub async fn command_schedule(&self, id: &str, command: &str) -> Reply {
+        self.send(self.request(Method::POST, &format!("/api/v1/schedules/{id}/{command}"))).await
+    }
+
     /// Waits until a run is as wanted, and gives it.
     ///
     /// # Panics

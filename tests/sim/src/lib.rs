@@ -18,6 +18,8 @@
 //! - *orders*: a cancelled task ends in time and never starts again by itself, an edited input reaches the next attempt, a
 //!   summoned task runs although its run is paused, and nothing else does;
 //! - *tails*: what an attempt's record says of its last lines is where they are;
+//! - *timetable*: each time of a schedule comes to one thing, starts one run at most, and is not missed where the schedule
+//!   catches up;
 //! - *progress*: what can be claimed is, cancelled runs end in time, workers stop in order, and once faults end so does every
 //!   run.
 //!
@@ -30,6 +32,7 @@ mod oracle;
 mod process;
 mod profile;
 mod rng;
+mod timetable;
 mod trace;
 mod watch;
 mod workload;
@@ -80,11 +83,13 @@ pub enum Mutant {
     LostEdit,
     /// The cancellation of a running task is acknowledged and not done.
     ForgottenCancellation,
+    /// What is due by schedule is acknowledged and not done.
+    ForgottenFire,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::DroppedAppend,
         Self::RepeatedAppend,
         Self::LostLastLine,
@@ -99,6 +104,7 @@ impl Mutant {
         Self::RepeatedSummons,
         Self::LostEdit,
         Self::ForgottenCancellation,
+        Self::ForgottenFire,
     ];
 }
 
@@ -170,6 +176,7 @@ async fn live(world: &Arc<World>) -> Duration {
 /// From the first process to the last check.
 async fn life(world: &Arc<World>) {
     let fleet = Fleet::new(world);
+    timetable::put(world);
     let clients = Clients::new(world, &fleet);
     for place in 0..world.profile.workers {
         fleet.start(place).await;
@@ -180,6 +187,7 @@ async fn life(world: &Arc<World>) {
     let ordering = tokio::spawn(clients.clone().order_tasks());
     fleet.clone().storm().await;
     world.heal();
+    timetable::settle(world).await;
     let aftermath = async {
         let _ = futures::join!(starting, commanding, ordering);
         loop {

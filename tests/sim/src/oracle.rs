@@ -15,6 +15,7 @@ use bulkhead_core::time::Timestamp;
 use bulkhead_engine::store::{Claimed, LogQuery, LogRecord, Store, StoreError, TaskOrder};
 use bytes::Bytes;
 
+use crate::timetable::TimetableModel;
 use crate::world::ready;
 
 /// Events and lines read at once.
@@ -45,6 +46,8 @@ pub(crate) struct Oracle {
     faults: Vec<String>,
     /// Runs that were created under a key.
     keys: BTreeMap<String, RunId>,
+    /// What became of the schedule's fires.
+    pub(crate) timetable: TimetableModel,
     /// When a run's cancellation was acknowledged, in microseconds of the simulation.
     pub(crate) cancelled: BTreeMap<RunId, u64>,
     /// When the cancellation of a running attempt was acknowledged, likewise.
@@ -241,7 +244,7 @@ impl Oracle {
                 break;
             }
         }
-        for run in events.iter().filter(|record| record.event == Event::RunCreated).map(|record| record.run) {
+        for run in events.iter().filter(|record| record.event == Event::RunCreated).filter_map(|record| record.run) {
             let plan = read(store.run(run))?.plan;
             self.runs.insert(run, RunModel::new(plan));
         }
@@ -259,9 +262,9 @@ impl Oracle {
             self.look_at_log(store, *id, run)?;
         }
         for record in &events {
-            self.look_at_event(record, records.contains_key(&record.run))
+            self.look_at_event(record, record.run.is_some_and(|run| records.contains_key(&run)))
                 .map_err(|broken| format!("{broken}, in event {record:?}"))?;
-            news.push(format!("  {:?} {:?}", short(record.run), record.event));
+            news.push(format!("  {:?} {:?}", record.run.map(short), record.event));
         }
         for (id, model) in &mut self.runs {
             match records.get(id) {
@@ -295,6 +298,10 @@ impl Oracle {
         self.last_event = *seq;
         hold!(*at >= self.last_at, "the store's clock went back");
         self.last_at = *at;
+        if let Event::Fire { fire, .. } = event {
+            return self.timetable.fired(fire);
+        }
+        let run = run.as_ref().ok_or("an event of no run")?;
         let Some(model) = self.runs.get_mut(run) else { return Err(format!("{run} was never created")) };
         hold!(!model.gone, "{run} was removed");
         if let Event::Task { step, index, attempt, ended: Some(ended), .. } = event {
@@ -344,6 +351,7 @@ impl Oracle {
                 hold!(lost.is_empty(), "spawned tasks of {id} are missing: {lost:?}");
             }
         }
+        self.timetable.check_the_end(store)?;
         let differences = read(store.recount())?;
         hold!(differences.is_empty(), "a recount differs: {differences:?}");
         Ok(())
@@ -394,7 +402,7 @@ fn short(run: RunId) -> u16 {
     run.as_u128() as u16
 }
 
-fn read<T>(future: futures::future::BoxFuture<'_, Result<T, StoreError>>) -> Result<T, String> {
+pub(crate) fn read<T>(future: futures::future::BoxFuture<'_, Result<T, StoreError>>) -> Result<T, String> {
     ready(future).map_err(|error| format!("a read failed: {error}"))
 }
 
@@ -455,6 +463,8 @@ impl RunModel {
 
     fn apply(&mut self, event: &Event, at: Timestamp) -> Check {
         match event {
+            // It is the schedule's.
+            Event::Fire { .. } => {}
             Event::RunCreated => {}
             Event::Run { from, to } => {
                 let to = to.status();

@@ -10,11 +10,12 @@ use bulkhead_core::log::{Line, Tail};
 use bulkhead_core::machine::{Rejected, RunCommand};
 use bulkhead_core::name::Name;
 use bulkhead_core::run::Run;
+use bulkhead_core::schedule::{FireCounts, FireRecord, ScheduleRecord};
 use bulkhead_core::task::{Progress, Task, TaskStatus};
 use bulkhead_core::time::Timestamp;
 use bulkhead_engine::store::{
-    Catalog, ClaimRequest, Claims, Completion, CreatedRun, DefinitionRecord, Housekeeping, Journal, LogPage, LogQuery, LogRecord,
-    NewRun, PluginRecord, Queue, Retention, RunFilter, RunView, Signal, Spawned, Statistics, Store, StoreError, StoreFuture,
+    Catalog, ClaimRequest, Claims, Completion, CreatedRun, DefinitionRecord, DueSchedules, Fire, Fired, Housekeeping, Journal, LogPage, LogQuery, LogRecord,
+    NewRun, PluginRecord, Queue, Retention, RunFilter, RunView, Schedules, Signal, Spawned, Statistics, Store, StoreError, StoreFuture,
     StoreResult, Summoned, Summons, TaskFilter, TaskOrder, TaskSpec, TaskView, TokenRecord,
 };
 use bulkhead_store::MemoryStore;
@@ -22,6 +23,7 @@ use bytes::Bytes;
 use tokio::sync::Notify;
 
 use crate::Mutant;
+use crate::profile::MEMORY_UNIT;
 use crate::world::{World, ready};
 
 /// One life of a process.
@@ -228,7 +230,7 @@ impl Queue for ProcessStore {
         self.call("claim", true, None, move |me| {
             if me.mutant(Mutant::TooManySlots) {
                 request.slots += 2;
-                request.memory += 200;
+                request.memory += 200 * MEMORY_UNIT;
             }
             let mut claims = ready(me.inner.claim(request))?;
             me.world.oracle().claimed(me.process.number, &claims.tasks);
@@ -440,6 +442,54 @@ impl Catalog for ProcessStore {
     }
     fn delete_token(&self, name: Name) -> StoreFuture<'_, ()> {
         self.inner.delete_token(name)
+    }
+}
+
+impl Schedules for ProcessStore {
+    fn schedule(&self, id: Name) -> StoreFuture<'_, ScheduleRecord> {
+        self.call("schedule", false, None, move |me| ready(me.inner.schedule(id)))
+    }
+
+    fn schedules(&self, after: Option<Name>, limit: usize) -> StoreFuture<'_, Vec<ScheduleRecord>> {
+        self.call("schedules", false, None, move |me| ready(me.inner.schedules(after, limit)))
+    }
+
+    fn fires(&self, id: Name, before: Option<u64>, limit: usize) -> StoreFuture<'_, Vec<FireRecord>> {
+        self.call("fires", false, None, move |me| ready(me.inner.fires(id, before, limit)))
+    }
+
+    fn fire_counts(&self) -> StoreFuture<'_, FireCounts> {
+        self.call("fire_counts", false, None, |me| ready(me.inner.fire_counts()))
+    }
+
+    fn due_schedules(&self, limit: usize) -> StoreFuture<'_, DueSchedules> {
+        self.call("due_schedules", false, None, move |me| ready(me.inner.due_schedules(limit)))
+    }
+
+    fn fire(&self, fire: Fire) -> StoreFuture<'_, Fired> {
+        self.call("fire", true, None, move |me| {
+            if me.mutant(Mutant::ForgottenFire) {
+                return Ok(Fired { acted: true, run: None, again: false });
+            }
+            let fired = ready(me.inner.fire(fire))?;
+            if let Some(run) = fired.run {
+                me.world.met("scheduled run");
+                me.world.say(format!("  fired {run}"));
+            }
+            Ok(fired)
+        })
+    }
+
+    fn fire_now(&self, id: Name, run: NewRun) -> StoreFuture<'_, CreatedRun> {
+        self.call("fire_now", true, None, move |me| ready(me.inner.fire_now(id, run)))
+    }
+
+    fn pause_schedule(&self, id: Name, paused: bool) -> StoreFuture<'_, ScheduleRecord> {
+        self.call("pause_schedule", true, None, move |me| ready(me.inner.pause_schedule(id, paused)))
+    }
+
+    fn schedule_signal(&self) -> Signal {
+        self.world.relay(&self.process, self.inner.schedule_signal())
     }
 }
 

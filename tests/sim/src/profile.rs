@@ -5,6 +5,10 @@ use std::time::Duration;
 use bulkhead_engine::store::Retention;
 
 use crate::rng::Rng;
+use crate::timetable::Timetable;
+
+/// What memory is dealt out in: as small as a definition's text can say, times ten.
+pub(crate) const MEMORY_UNIT: u64 = 1 << 20;
 
 /// The fixed choices of a world.
 #[derive(Clone, Debug)]
@@ -39,6 +43,8 @@ pub(crate) struct Profile {
     pub(crate) commands: u64,
     /// How long ended runs are kept.
     pub(crate) retention: Retention,
+    /// The definition that runs by itself.
+    pub(crate) timetable: Option<Timetable>,
 }
 
 impl Profile {
@@ -53,7 +59,7 @@ impl Profile {
             workers,
             calm,
             slots,
-            memory: rng.between(100, 400),
+            memory: rng.between(100, 400) * MEMORY_UNIT,
             lease,
             runs: rng.between(1, 8),
             storm: rng.millis(5_000, 40_000),
@@ -65,6 +71,7 @@ impl Profile {
             disasters: if calm { 0 } else { rng.pick(&[0, 500, 2_000, 6_000, 15_000]) },
             commands: rng.pick(&[0, 300, 1_000, 5_000]),
             retention: Retention { age: None, count: rng.pick(&[None, None, None, Some(2)]) },
+            timetable: Timetable::of(seed),
         }
     }
 }

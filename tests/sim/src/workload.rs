@@ -9,6 +9,7 @@ use bulkhead_core::plan::{
     ErrorTolerance, FailureAction, Grants, Limits, LogOverflow, OnError, Plan, PluginRef, Priority, RetryPolicy, StepPlan,
 };
 
+use crate::profile::MEMORY_UNIT;
 use crate::rng::Rng;
 
 fn name(text: &str) -> Name {
@@ -49,7 +50,7 @@ fn step(rng: &mut Rng, index: u16, memory: u64) -> StepPlan {
             jitter: rng.pick(&[0.0, 0.2, 1.0]),
         },
         limits: Limits {
-            memory: rng.pick(&[10, 40, memory / 2, memory]).clamp(1, memory),
+            memory: rng.pick(&[10 * MEMORY_UNIT, 40 * MEMORY_UNIT, memory / 2, memory]).clamp(1, memory),
             log_lines: rng.pick(&[3, 1_000_000, 1_000_000]),
             log_overflow: rng.pick(&[LogOverflow::Suppress, LogOverflow::Fail]),
             spawned_tasks: rng.pick(&[6, 1_000, 1_000]),

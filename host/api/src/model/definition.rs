@@ -27,7 +27,7 @@ pub struct DefinitionSummary {
     /// Whether it may be triggered.
     #[serde(default)]
     pub enabled: bool,
-    /// When it runs by itself: a cron expression.
+    /// When it runs by itself: a cron expression. `GET /api/v1/schedules/{id}` has the rest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<String>,
     /// Whether the server triggers it once when it starts.
@@ -113,7 +113,7 @@ impl DefinitionSummary {
             name: checked.map(|definition| definition.plan.name.clone()).unwrap_or_default(),
             tags: checked.map(|definition| definition.plan.tags.clone()).unwrap_or_default(),
             enabled: checked.is_some_and(|definition| definition.enabled),
-            schedule: checked.and_then(|definition| definition.schedule.clone()),
+            schedule: checked.and_then(|definition| definition.schedule.as_ref().map(|schedule| schedule.cron.clone())),
             auto_start: checked.is_some_and(|definition| definition.auto_start),
             steps: steps
                 .iter()

@@ -7,18 +7,19 @@ use bulkhead_core::task::TaskState;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Attempt, Failure, RunStatus, StepStatus, StopReason, TaskStatus, Time};
+use super::{Attempt, Failure, Fire, RunStatus, StepStatus, StopReason, TaskStatus, Time};
 
-/// One thing that happened in a run.
+/// One thing that happened in a run, or to a schedule.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Event {
     /// Its number among all events of the server: 1, 2, … without a gap. Also the stream's `id:`.
     pub seq: u64,
     /// When.
     pub at: Time,
-    /// In which run.
-    pub run: String,
-    /// The run's definition. Absent where the run was deleted since.
+    /// In which run. Absent for a fire of a schedule that started none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<String>,
+    /// The run's definition, or the schedule's. Absent where the run was deleted since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub definition: Option<String>,
     /// What.
@@ -137,6 +138,11 @@ pub enum EventKind {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         by: Option<String>,
     },
+    /// A fire of a schedule came to something, or several in a row were passed over.
+    ScheduleFire {
+        /// What became of it.
+        fire: Fire,
+    },
 }
 
 /// The data of a stream's `gap` event: events that the stream should have sent next are no longer kept. Read anew what you
@@ -156,7 +162,7 @@ impl Event {
             Some(step) => step.name.to_string(),
             None => step.0.to_string(),
         };
-        let id = |step: StepIndex, index: u32| TaskId::new(record.run, step, index).to_string();
+        let id = |step: StepIndex, index: u32| record.run.map(|run| TaskId::new(run, step, index).to_string()).unwrap_or_default();
         let kind = match &record.event {
             core::Event::RunCreated => EventKind::RunCreated,
             core::Event::Run { from, to } => {
@@ -200,13 +206,12 @@ impl Event {
                 index: *index,
                 by: by.as_deref().map(str::to_owned),
             },
+            core::Event::Fire { fire, .. } => EventKind::ScheduleFire { fire: Fire::from(&**fire) },
         };
-        Self {
-            seq: record.seq,
-            at: record.at.into(),
-            run: record.run.to_string(),
-            definition: plan.map(|plan| plan.definition.to_string()),
-            kind,
-        }
+        let definition = match &record.event {
+            core::Event::Fire { schedule, .. } => Some(schedule.to_string()),
+            _ => plan.map(|plan| plan.definition.to_string()),
+        };
+        Self { seq: record.seq, at: record.at.into(), run: record.run.map(|run| run.to_string()), definition, kind }
     }
 }

@@ -11,6 +11,7 @@ mod page;
 mod plugin;
 mod problem;
 mod run;
+mod schedule;
 mod statistics;
 mod task;
 mod time;
@@ -26,6 +27,7 @@ pub use run::{
     Failure, LineCounts, OnError, Retried, Run, RunCounts, RunDetail, RunPage, RunStatus, Step, StepPlugin, StepStatus,
     StopReason, TaskCounts, Trigger, TriggerRequest, Usage,
 };
+pub use schedule::{Fire, FireCounts, Schedule, ScheduleDetail, SchedulePreview};
 pub use statistics::{Health, Load, Readiness, Session, Statistics};
 pub use task::{Attempt, AttemptDetail, AttemptEnd, Processed, Progress, Task, TaskDetail, TaskPage, TaskStatus};
 pub use time::Time;

@@ -113,7 +113,7 @@ struct Sent {
 
 impl Events {
     fn matches(&self, record: &EventRecord) -> bool {
-        self.run.is_none_or(|run| run == record.run)
+        self.run.is_none_or(|run| Some(run) == record.run)
             && (self.tasks || !matches!(record.event, CoreEvent::Task { .. } | CoreEvent::TasksCreated { .. }))
     }
 
@@ -130,7 +130,10 @@ impl Events {
             if !self.matches(record) {
                 continue;
             }
-            let plan = self.state.plan_of_id(record.run).await?;
+            let plan = match record.run {
+                Some(run) => self.state.plan_of_id(run).await?,
+                None => None,
+            };
             sse::write_event(&mut out, None, Some(record.seq), &Event::new(record, plan.as_deref()));
             self.told = Some(record.seq);
         }

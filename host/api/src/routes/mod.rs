@@ -6,6 +6,7 @@ pub(crate) mod logs;
 pub(crate) mod orders;
 pub(crate) mod plugins;
 pub(crate) mod runs;
+pub(crate) mod schedules;
 pub(crate) mod system;
 pub(crate) mod tasks;
 pub(crate) mod tokens;

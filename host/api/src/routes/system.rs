@@ -43,7 +43,8 @@ pub(crate) async fn ready(State(state): State<ApiState>) -> ApiResult<Response> 
 #[utoipa::path(get, path = "/metrics", tag = "system", responses((status = OK, body = String, content_type = "text/plain")))]
 pub(crate) async fn metrics(State(state): State<ApiState>) -> ApiResult<Response> {
     let statistics = state.store.statistics().await?;
-    let text = metrics::render(&statistics, state.load(), state.store.now(), state.streams.total(), &state.metrics);
+    let fires = state.store.fire_counts().await?;
+    let text = metrics::render(&statistics, &fires, state.load(), state.store.now(), state.streams.total(), &state.metrics);
     Ok(([(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8"))], text).into_response())
 }
 

@@ -90,7 +90,7 @@ pub(crate) async fn text(
 }
 
 /// The answer to a run that was started, or was not.
-async fn answer(state: &ApiState, started: Result<Started, JobError>, query: TriggerQuery) -> ApiResult<Response> {
+pub(super) async fn answer(state: &ApiState, started: Result<Started, JobError>, query: TriggerQuery) -> ApiResult<Response> {
     let Started { run, plan, parameters, existing } = started.map_err(|error| match error {
         // Creating a run conflicts with nothing else.
         JobError::Store(StoreError::Conflict(detail)) => {

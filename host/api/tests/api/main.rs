@@ -7,5 +7,6 @@ mod limits;
 mod openapi;
 mod orders;
 mod runs;
+mod schedules;
 mod streams;
 mod support;

@@ -4,6 +4,7 @@ pub(crate) mod catalog;
 pub(crate) mod doctor;
 pub(crate) mod run;
 pub(crate) mod runs;
+pub(crate) mod schedules;
 pub(crate) mod serve;
 pub(crate) mod tasks;
 pub(crate) mod tokens;

@@ -197,7 +197,7 @@ impl<'a> Follower<'a> {
                 return Ok(());
             };
             self.event = last.seq;
-            for record in records.iter().filter(|record| record.run == self.run) {
+            for record in records.iter().filter(|record| record.run == Some(self.run)) {
                 self.output.json_line(&Record::Event { event: &model::Event::new(record, Some(&self.plan)) })?;
             }
         }

@@ -60,6 +60,13 @@ impl<'p> Plugins<'p> {
     }
 }
 
+/// A table as JSON. It is absent only if something was reported.
+pub(super) fn json_of(field: &Field<'_>, report: &mut Report<'_>) -> Option<Value> {
+    let mut converter = Converter { refused: Vec::new(), report };
+    let value = converter.field(field);
+    converter.refused.is_empty().then_some(value)
+}
+
 /// Turns TOML into JSON, and reports what JSON can't hold.
 struct Converter<'r, 't> {
     /// The places of values that were refused, and got a stand-in.

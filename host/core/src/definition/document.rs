@@ -4,13 +4,12 @@ use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 use std::time::Duration;
 
-use croner::parser::{CronParser, Year};
 use toml::de::DeTable;
 
 use super::config::Plugins;
 use super::diagnostic::{Report, quote};
 use super::reader::{Field, Reader};
-use super::{Definition, KnownPlugin, MAX_STEPS, graph, step};
+use super::{Definition, KnownPlugin, MAX_STEPS, graph, schedule, step};
 use crate::plan::{ErrorTolerance, FailureAction, Plan, Priority, StepPlan};
 
 /// How long a run, or one attempt, may be allowed to take: from what a timer can tell apart to a month.
@@ -26,9 +25,6 @@ pub(super) const MAX_DESCRIPTION_LEN: usize = 10_000;
 const MAX_TAGS: usize = 50;
 const MAX_TAG_LEN: usize = 64;
 
-/// The longest schedule in characters: every field with a list of all its values fits.
-const MAX_SCHEDULE_LEN: usize = 1_000;
-
 /// Reads a definition. It is absent only if something was reported.
 pub(super) fn read<'a>(root: &'a DeTable<'a>, plugins: &[KnownPlugin], report: &mut Report<'_>) -> Option<Definition> {
     let mut top = Reader::new(root, "the definition", 0..0);
@@ -37,7 +33,7 @@ pub(super) fn read<'a>(root: &'a DeTable<'a>, plugins: &[KnownPlugin], report: &
     // A plan has no place for the definition's description; it is checked, and stays in the text.
     top.optional("description").and_then(|field| field.short_string(report, MAX_DESCRIPTION_LEN));
     let tags = top.optional("tags").map(|field| tags(&field, report)).unwrap_or_default();
-    let schedule = top.optional("schedule").and_then(|field| schedule(&field, report));
+    let schedule = top.optional("schedule").and_then(|field| schedule::read(&field, report));
     let timeout = top.optional("timeout").and_then(|field| field.duration(report, TIMEOUTS));
     let enabled = top.optional("enabled").and_then(|field| field.boolean(report)).unwrap_or(true);
     let auto_start = top.optional("auto_start").and_then(|field| field.boolean(report)).unwrap_or(false);
@@ -70,33 +66,6 @@ fn tags(field: &Field<'_>, report: &mut Report<'_>) -> Vec<String> {
         }
     }
     kept
-}
-
-fn schedule(field: &Field<'_>, report: &mut Report<'_>) -> Option<String> {
-    let text = field.short_string(report, MAX_SCHEDULE_LEN)?;
-    let why = match CronParser::builder().year(Year::Disallowed).build().parse(&text) {
-        // Any moment will do: the calendar repeats every 400 years, and the search looks further ahead.
-        Ok(cron) => match cron.find_next_occurrence(&jiff::Timestamp::UNIX_EPOCH.to_zoned(jiff::tz::TimeZone::UTC), true) {
-            Ok(_) => return Some(text),
-            Err(_) => "it never comes due".to_owned(),
-        },
-        Err(error) => cron_error(&error),
-    };
-    let help = "give minute, hour, day, month and weekday, and seconds before them if you like: \"0 3 * * MON-FRI\"";
-    report.add(field.span.clone(), format!("{} is no schedule: {why}", quote(&text)), help.to_owned());
-    None
-}
-
-/// The library's reason in the style of the others: without its own prefixes, its full stop and its capital letter.
-fn cron_error(error: &croner::errors::CronError) -> String {
-    use croner::errors::CronError::{ComponentError, IllegalCharacters, InvalidPattern};
-    let text = match error {
-        InvalidPattern(text) | IllegalCharacters(text) | ComponentError(text) => text.clone(),
-        other => other.to_string(),
-    };
-    let text = text.trim_end_matches('.').replace("CronPattern contains", "contains");
-    let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
 }
 
 fn priority(field: &Field<'_>, report: &mut Report<'_>) -> Option<Priority> {

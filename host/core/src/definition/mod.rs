@@ -6,7 +6,7 @@
 //! - Every span lies within the text, on boundaries of characters.
 //! - Nothing is fetched: a plugin's schema may refer to itself only.
 //!
-//! The parts: `document` reads the top level, `step` one step, `graph` what steps depend on, `config` what is left for the
+//! The parts: `document` reads the top level, `schedule` when it runs by itself, `step` one step, `graph` what steps depend on, `config` what is left for the
 //! plugin; all read tables with a `reader::Reader` and report to a `diagnostic::Report`.
 
 mod config;
@@ -16,6 +16,7 @@ mod graph;
 mod limits;
 mod overrides;
 mod reader;
+mod schedule;
 mod schema;
 mod step;
 #[cfg(test)]
@@ -32,6 +33,7 @@ use toml::de::DeTable;
 use crate::id::Digest;
 use crate::name::Name;
 use crate::plan::Plan;
+use crate::schedule::Schedule;
 use diagnostic::Report;
 
 /// The longest text of a definition, in bytes: a thousand steps with a page each.
@@ -45,8 +47,8 @@ pub const MAX_STEPS: usize = 1_000;
 pub struct Definition {
     /// Its id, unique in a server.
     pub id: Name,
-    /// When it runs by itself: a cron expression of five or six fields (seconds first).
-    pub schedule: Option<String>,
+    /// When it runs by itself.
+    pub schedule: Option<Schedule>,
     /// Whether it may be triggered.
     pub enabled: bool,
     /// Whether a server triggers it once when it starts.
@@ -79,6 +81,20 @@ pub fn load(text: &str, plugins: &[KnownPlugin]) -> Result<Definition, Diagnosti
     report.syntax(&errors);
     let definition = document::read(root.get_ref(), plugins, &mut report);
     report.finish(definition)
+}
+
+/// The schedule of a definition's text, and whether the definition may run. Nothing else of the text is looked at: no plugin is
+/// needed for that. Absent where there is no schedule, or none that can be read.
+pub fn schedule_of(text: &str) -> Option<(Schedule, bool)> {
+    let mut report = Report::new(text);
+    if !within_limit(text, &mut report) {
+        return None;
+    }
+    let (root, errors) = DeTable::parse_recoverable(text);
+    if !errors.is_empty() {
+        return None;
+    }
+    schedule::alone(root.get_ref(), &mut report)
 }
 
 /// Whether a text is short enough to be parsed.

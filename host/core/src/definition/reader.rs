@@ -101,7 +101,7 @@ impl<'a> Field<'a> {
     }
 
     /// The value is of another type than `expected`, a noun with its article.
-    fn wrong_type(&self, report: &mut Report<'_>, expected: &str, help: impl Into<Option<String>>) {
+    pub(super) fn wrong_type(&self, report: &mut Report<'_>, expected: &str, help: impl Into<Option<String>>) {
         let message = format!("{} has to be {expected}, not {}", quote(self.key), a_type(self.value));
         report.add(self.span.clone(), message, help);
     }

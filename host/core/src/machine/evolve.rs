@@ -17,7 +17,7 @@ const FIRST_FAILURE_LEN: usize = 512;
 /// That is a bug of the caller, and writing on would corrupt the store.
 pub fn evolve(run: &mut Run, task: Option<&mut Task>, event: &Event, now: Timestamp) {
     match event {
-        Event::RunCreated => {}
+        Event::RunCreated | Event::Fire { .. } => {}
         Event::Run { from, to } => {
             assert!(run.state.status() == *from && run_may_become(*from, to.status()), "a run went {from:?} -> {to:?}");
             // A run that is opened again gets its whole timeout again.

@@ -3,6 +3,7 @@
 pub(crate) mod catalog;
 pub(crate) mod log;
 pub(crate) mod recount;
+pub(crate) mod schedule;
 
 use std::ops::ControlFlow;
 use std::sync::Arc;

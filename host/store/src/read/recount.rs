@@ -68,7 +68,9 @@ pub(crate) fn recount(kv: &dyn KvRead) -> Tx<Vec<String>> {
     recount.events()?;
     recount.totals()?;
     recount.idempotency()?;
-    Ok(recount.differences)
+    let mut differences = recount.differences;
+    super::schedule::recount(kv, &mut differences)?;
+    Ok(differences)
 }
 
 impl Txn<'_> {

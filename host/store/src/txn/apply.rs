@@ -84,6 +84,8 @@ impl Txn<'_> {
             machine::evolve(&mut entry.run, task, &event, now);
         }
         match &event {
+            // Schedules are no part of a run: their events are recorded where they are decided.
+            Event::Fire { .. } => {}
             Event::RunCreated => self.state.totals.statistics.runs[usize::from(run_status_code(RunStatus::Queued))] += 1,
             Event::Run { from, to } => self.index_run(id, *from, to, ended_before)?,
             Event::RunStopping { .. } => self.stale_run(id)?,
@@ -142,7 +144,7 @@ impl Txn<'_> {
             }
             Event::TaskEdited { .. } => {}
         }
-        self.state.batch.events.push((id, event));
+        self.state.batch.events.push((Some(id), event));
         Ok(())
     }
 
@@ -162,6 +164,7 @@ impl Txn<'_> {
             for component in components(&plan) {
                 self.count_use(UseKind::Plugin, component, -1)?;
             }
+            self.run_of_schedule_ended(id)?;
             if self.state.keep_runs.is_some_and(|keep| self.ended_runs() > keep) {
                 self.state.batch.effects.housekeeping = true;
             }
@@ -171,6 +174,7 @@ impl Txn<'_> {
                 for component in components(&plan) {
                     self.count_use(UseKind::Plugin, component, 1)?;
                 }
+                self.run_of_schedule_opened(id)?;
             }
             // Also after a pause: the row is there already then.
             if let Some(timer) = timer {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bulkhead_core::id::Digest;
 use bulkhead_core::name::Name;
+use bulkhead_core::schedule::Schedule;
 use bulkhead_engine::store::{DefinitionRecord, PluginRecord, StoreError, TokenRecord};
 use bytes::Bytes;
 
@@ -13,8 +14,14 @@ use crate::kv::{self, Tx};
 use crate::read;
 
 impl Txn<'_> {
-    /// Stores a definition.
-    pub(crate) fn put_definition(&mut self, id: Name, text: Arc<str>, expected: Option<u64>) -> Tx<DefinitionRecord> {
+    /// Stores a definition; `schedule` is what its text says of when it runs, and whether it may.
+    pub(crate) fn put_definition(
+        &mut self,
+        id: Name,
+        text: Arc<str>,
+        expected: Option<u64>,
+        schedule: Option<(Schedule, bool)>,
+    ) -> Tx<DefinitionRecord> {
         let key = keys::definition(id.as_str());
         let stored: Option<DefinitionRecord> = self.load(&key)?;
         let version = stored.as_ref().map_or(0, |stored| stored.version);
@@ -28,6 +35,7 @@ impl Txn<'_> {
         }
         let record = DefinitionRecord { id, version: version + 1, updated_at: self.now, text };
         self.put_record(&key, &record)?;
+        self.set_schedule(&record.id, record.version, schedule)?;
         Ok(record)
     }
 
@@ -37,7 +45,8 @@ impl Txn<'_> {
         if !kv::exists(self.kv, &key)? {
             return Err(StoreError::NotFound("definition").into());
         }
-        self.remove(&key)
+        self.remove(&key)?;
+        self.set_schedule(id, 0, None)
     }
 
     /// Stores a plugin and makes its name mean it.

@@ -33,6 +33,11 @@ impl PreparedRun {
         let digest = Digest::from_bytes(Sha256::digest(&stored_plan).into());
         Ok(Self { new, digest, stored_plan })
     }
+
+    /// The same run, to be created once only.
+    pub(super) fn once(self, idempotency: Idempotency) -> Self {
+        Self { new: NewRun { idempotency: Some(idempotency), ..self.new }, ..self }
+    }
 }
 
 impl Txn<'_> {
@@ -113,7 +118,7 @@ impl Txn<'_> {
     }
 
     /// Whether there is a run; if so, it is loaded.
-    fn found(&mut self, id: RunId) -> Tx<bool> {
+    pub(super) fn found(&mut self, id: RunId) -> Tx<bool> {
         match self.load_run(id) {
             Ok(()) => Ok(true),
             Err(kv::Fault::Refused(StoreError::NotFound(_))) => Ok(false),

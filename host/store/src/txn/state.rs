@@ -59,7 +59,7 @@ pub(crate) struct Batch {
     pub(super) dirty_runs: Vec<RunId>,
     pub(super) dirty_tasks: Vec<TaskId>,
     pub(super) logs: HashMap<RunId, ChunkBuilder>,
-    pub(super) events: Vec<(RunId, Event)>,
+    pub(super) events: Vec<(Option<RunId>, Event)>,
     /// Steps whose place on the agenda may have changed.
     pub(super) stale: BTreeSet<(RunId, StepIndex)>,
     pub(crate) effects: Effects,
@@ -260,7 +260,7 @@ impl Txn<'_> {
         }
         if !events.is_empty() {
             self.state.batch.effects.events = true;
-            self.state.batch.effects.runs.extend(events.iter().map(|(run, _)| *run));
+            self.state.batch.effects.runs.extend(events.iter().filter_map(|(run, _)| *run));
             self.trim_events(super::EVENTS_KEPT, 2 + events.len() / events::MOST_PER_CHUNK)?;
         }
         Ok(())

@@ -10,6 +10,7 @@ mod property;
 mod queue;
 mod retention;
 mod runs;
+mod schedules;
 
 /// Makes a test of each case for each store.
 macro_rules! suite {
@@ -102,6 +103,17 @@ suite! {
         a_deleted_run_is_gone_at_once_and_its_rows_follow,
         old_runs_go_by_age,
         surplus_runs_go_by_count,
+    }
+    schedules {
+        a_schedule_comes_changes_and_goes_with_its_definition,
+        a_fire_starts_one_run_with_its_record,
+        a_time_starts_one_run_even_if_the_schedule_is_made_anew,
+        the_end_of_a_run_makes_a_waiting_fire_due,
+        a_fire_cancels_the_run_before_it,
+        a_run_that_is_retried_counts_again,
+        a_definition_that_can_not_run_is_refused_and_says_why,
+        a_pause_lasts_and_somebody_may_still_ask_for_a_run,
+        the_history_is_bounded,
     }
     property {
         random_commands_keep_every_count_right,

@@ -232,7 +232,7 @@ pub(crate) async fn events_tell_everything_without_a_gap(f: &mut Fixture) {
     let last = f.store().last_event().await.unwrap();
     let events = f.store().events(0, 1_000).await.unwrap();
     assert_eq!(events.iter().map(|event| event.seq).collect::<Vec<_>>(), (1..=last).collect::<Vec<_>>());
-    assert!(events.iter().all(|event| event.run == run));
+    assert!(events.iter().all(|event| event.run == Some(run)));
     assert_eq!(events[0].event, Event::RunCreated);
     assert!(matches!(&events.last().unwrap().event, Event::Run { to, .. } if to.status() == RunStatus::Failed));
     for after in 0..=last {

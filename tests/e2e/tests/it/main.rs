@@ -4,6 +4,7 @@ mod cli;
 mod control;
 mod demo;
 mod misbehave;
+mod schedules;
 mod serve;
 mod streams;
 mod stress;

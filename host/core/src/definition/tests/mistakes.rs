@@ -85,7 +85,11 @@ fn wrong_types() {
             ("tags = \"a\"", "2:8: `tags` has to be a list of strings, not a string"),
             ("tags = [\"a\", 5]", "2:14: `tags` has to be a list of strings, but holds an integer"),
             ("priority = 1.5", "2:12: `priority` has to be an integer, not a float (use an integer from 0 to 9)"),
-            ("schedule = 2024-01-01", "2:12: `schedule` has to be a string, not a date or a time"),
+            (
+                "schedule = 2024-01-01",
+                "2:12: `schedule` has to be a string or a table, not a date or a time (write `schedule = \"0 3 * * *\"`, or \
+                 `[schedule]` and below it `cron = \"0 3 * * *\"`)",
+            ),
             (
                 "error_tolerance = 3",
                 "2:19: `error_tolerance` has to be a table, not an integer (write `[error_tolerance]` and below it \
@@ -177,6 +181,43 @@ fn schedules() {
         let expected = format!("2:12: `{schedule}` is no schedule: {why} {HELP}");
         assert_eq!(top(&format!("schedule = \"{schedule}\"")), expected);
     }
+}
+
+#[test]
+fn tables_of_schedules() {
+    const TEXT: &str = "id = \"x\"\n[step.a]\nplugin = \"free\"\n[schedule]\ncron = \"61 * * * *\"\ntimezone = \"Europe/Berln\"\n\
+                        overlap = \"que\"\ncatch_up = \"lst\"\ncatch_up_limt = 3\njitter = 5\nparameters = 3\n";
+    let expected = "5:8: `61 * * * *` is no schedule: number out of bounds (give minute, hour, day, month and weekday, and seconds \
+                    before them if you like: \"0 3 * * MON-FRI\")\n\
+                    6:12: there is no time zone `Europe/Berln` (did you mean `Europe/Berlin`?)\n\
+                    7:11: `overlap` can't be `que` (did you mean `queue`?)\n\
+                    8:12: `catch_up` can't be `lst` (did you mean `last`?)\n\
+                    9:1: `schedule` has no key `catch_up_limt` (did you mean `catch_up_limit`?)\n\
+                    10:10: `jitter` needs a unit (for seconds, write jitter = \"5s\"; the units are d, h, m, s and ms)\n\
+                    11:14: `parameters` has to be a table, not an integer (write `[schedule.parameters]` and below it `key = \"value\"`)";
+    assert_eq!(refused(TEXT), expected);
+    for (keys, expected) in [
+        ("timezone = \"berlin\"", "5:12: there is no time zone `berlin` (did you mean `Europe/Berlin`?)"),
+        ("timezone = \"New Yrk\"", "5:12: there is no time zone `New Yrk` (did you mean `America/New_York`?)"),
+        ("timezone = \"Middle\"", "5:12: there is no time zone `Middle` (use an IANA name, such as `Europe/Berlin` or `UTC`)"),
+        (
+            "overlap = \"skip\"\nmax_waiting = 3",
+            "6:1: `max_waiting` means something only with `overlap = \"queue\"` (leave it out, or choose that policy)",
+        ),
+        (
+            "catch_up_window = \"1h\"",
+            "5:1: `catch_up_window` means something only with `catch_up = \"last\"` or `\"all\"` (leave it out, or choose that policy)",
+        ),
+        (
+            "catch_up = \"all\"\ncatch_up_limit = 0",
+            "6:18: `catch_up_limit` is 0, but at least 1 is allowed (use an integer from 1 to 1000)",
+        ),
+    ] {
+        let text = format!("id = \"x\"\nstep.a.plugin = \"free\"\n[schedule]\ncron = \"0 3 * * *\"\n{keys}\n");
+        assert_eq!(refused(&text), expected);
+    }
+    let lacks = refused("id = \"x\"\n[step.a]\nplugin = \"free\"\n[schedule]\n");
+    assert_eq!(lacks, "4:1: `schedule` lacks `cron` (add `cron = \"0 3 * * *\"`)");
 }
 
 #[test]

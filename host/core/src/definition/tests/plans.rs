@@ -7,6 +7,7 @@ use crate::id::StepIndex;
 use crate::plan::{
     ErrorTolerance, FailureAction, Grants, Limits, LogOverflow, OnError, Plan, PluginRef, Priority, RetryPolicy, StepPlan,
 };
+use crate::schedule::Schedule;
 
 const FULL: &str = r#"
 id = "nightly"
@@ -59,7 +60,7 @@ depends = ["alpha", "zeta"]
 fn a_definition_says_everything_that_a_plan_holds() {
     let definition = valid(FULL);
     assert_eq!(definition.id.as_str(), "nightly");
-    assert_eq!(definition.schedule.as_deref(), Some("0 30 3 * * MON-FRI"));
+    assert_eq!(definition.schedule, Some(Schedule::new("0 30 3 * * MON-FRI")));
     assert_eq!((definition.enabled, definition.auto_start), (false, true));
     let plugin = |at: usize| {
         let known = &plugins()[at];

@@ -1,0 +1,6 @@
+//! Timetables and records.
+
+mod dst;
+mod property;
+mod records;
+mod world;
