@@ -197,6 +197,7 @@ impl Jobs {
             plan: definition.plan.clone(),
             parameters: parameters(Some(schedule.parameters.as_str().into()))?,
             trigger: Trigger::Schedule,
+            paused: false,
             idempotency: None,
         })
     }
