@@ -13,7 +13,7 @@ use crate::auth::table::{self, Access};
 use crate::gate::gate;
 use crate::model::{EventGap, Problem, Statistics, StreamEnd};
 use crate::problem::{PROBLEM_JSON, ProblemKind};
-use crate::routes::{definitions, events, logs, orders, plugins, runs, system, tasks, tokens, trigger};
+use crate::routes::{definitions, events, logs, orders, plugins, runs, system, tasks, tokens, trigger, watch};
 use crate::state::ApiState;
 
 /// What no handler says.
@@ -58,6 +58,7 @@ fn handlers() -> OpenApiRouter<ApiState> {
         .routes(routes!(logs::download))
         .routes(routes!(logs::follow))
         .routes(routes!(events::follow))
+        .routes(routes!(watch::follow))
         .routes(routes!(definitions::list))
         .routes(routes!(definitions::validate))
         .routes(routes!(definitions::get, definitions::put, definitions::delete))
@@ -69,6 +70,7 @@ fn handlers() -> OpenApiRouter<ApiState> {
         .routes(routes!(system::ready))
         .routes(routes!(system::metrics))
         .routes(routes!(system::statistics))
+        .routes(routes!(system::history))
         .routes(routes!(system::session))
         .routes(routes!(system::openapi))
 }
@@ -76,7 +78,7 @@ fn handlers() -> OpenApiRouter<ApiState> {
 /// Everything under one roof: the routes, and the layer that every request passes.
 pub fn router(state: ApiState) -> Router {
     let (router, _) = handlers().split_for_parts();
-    router.layer(from_fn_with_state(state.clone(), gate)).with_state(state)
+    router.merge(crate::console::routes()).layer(from_fn_with_state(state.clone(), gate)).with_state(state)
 }
 
 /// The description of the API.

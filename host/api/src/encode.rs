@@ -13,6 +13,8 @@ use crate::model::Time;
 pub(crate) struct LineEncoder {
     /// The steps' names. A name needs no escape in JSON.
     steps: Vec<String>,
+    /// Bytes after which messages are cut and fields left out.
+    cut: usize,
     /// The second that was written last, and its text up to the full second: neighbours mostly share it.
     second: u64,
     prefix: String,
@@ -22,7 +24,12 @@ impl LineEncoder {
     /// For lines of a run with this plan.
     pub(crate) fn new(plan: &Plan) -> Self {
         let steps = plan.steps.iter().map(|step| step.name.to_string()).collect();
-        Self { steps, second: u64::MAX, prefix: String::new() }
+        Self { steps, cut: usize::MAX, second: u64::MAX, prefix: String::new() }
+    }
+
+    /// The same, with messages cut and fields left out that have more bytes than these.
+    pub(crate) fn cut_after(self, bytes: Option<u32>) -> Self {
+        Self { cut: bytes.map_or(usize::MAX, |bytes| bytes as usize), ..self }
     }
 
     fn step(&self, line: &LogRecord) -> &str {
@@ -36,10 +43,14 @@ impl LineEncoder {
         let _ = write!(out, r#"{{"seq":{seq},"step":"{step}","step_seq":{step_seq},"task":{task},"attempt":{attempt},"at":""#);
         self.moment(line.at, out);
         let _ = write!(out, r#"","level":"{}","source":"{}","message":"#, line.level.name(), line.source.name());
-        let _ = serde_json::to_writer(&mut *out, &*line.message);
-        if let Some(fields) = line.fields.as_deref() {
+        let fields = line.fields.as_deref().unwrap_or_default();
+        let _ = serde_json::to_writer(&mut *out, &line.message[..line.message.floor_char_boundary(self.cut)]);
+        if !fields.is_empty() && fields.len() <= self.cut {
             out.extend_from_slice(b",\"fields\":");
             fields_in_one_line(fields, out);
+        }
+        if line.message.len() > self.cut || fields.len() > self.cut {
+            let _ = write!(out, r#","full_bytes":{}"#, line.message.len() + fields.len());
         }
         out.push(b'}');
     }
@@ -169,6 +180,20 @@ mod tests {
             encoder.json(&line, &mut bytes);
             assert_eq!(String::from_utf8(bytes).unwrap(), serde_json::to_string(&LogLine::new(&line, &plan)).unwrap());
         }
+    }
+
+    #[test]
+    fn a_long_line_is_cut_between_characters_and_says_so() {
+        let mut encoder = LineEncoder::new(&plan()).cut_after(Some(4));
+        let mut encoded = |message: &str, fields| {
+            let mut bytes = Vec::new();
+            encoder.json(&record(1, 5, message, fields), &mut bytes);
+            let line: LogLine = serde_json::from_slice(&bytes).unwrap();
+            (line.message, line.fields.is_some(), line.full_bytes)
+        };
+        assert_eq!(encoded("four", None), ("four".to_owned(), false, None));
+        assert_eq!(encoded("aaaé", Some("{}")), ("aaa".to_owned(), true, Some(7)));
+        assert_eq!(encoded("a", Some(r#"{"b":1}"#)), ("a".to_owned(), false, Some(8)));
     }
 
     #[test]

@@ -13,11 +13,13 @@
 
 pub mod auth;
 mod config;
+mod console;
 mod cursor;
 mod describe;
 mod encode;
 mod extract;
 mod gate;
+mod history;
 mod limit;
 mod metrics;
 pub mod model;

@@ -18,6 +18,7 @@ use tokio::sync::Semaphore;
 use tower_service::Service as _;
 
 use crate::describe::router;
+use crate::history;
 use crate::state::ApiState;
 
 /// The pause before another connection is taken when the process has no room for one, as for want of file descriptors.
@@ -37,6 +38,8 @@ pub async fn serve(listener: TcpListener, state: ApiState) -> std::io::Result<()
     let places = Arc::new(Semaphore::new(state.config.connections));
     let mut connection = http1::Builder::new();
     connection.timer(TokioTimer::new()).header_read_timeout(state.config.head_timeout);
+    // It ends by itself when the API is closed.
+    tokio::spawn(history::record(state.clone()));
     let router = router(state);
     let graceful = GracefulShutdown::new();
     loop {

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::auth::Authenticator;
 use crate::config::ApiConfig;
+use crate::history::History;
 use crate::limit::{RateLimiter, StreamSlots};
 use crate::metrics::HttpMetrics;
 
@@ -37,6 +38,7 @@ pub struct Shared {
     pub(crate) rate: RateLimiter,
     pub(crate) streams: StreamSlots,
     pub(crate) metrics: HttpMetrics,
+    pub(crate) history: History,
     pub(crate) openapi: Bytes,
     plans: Cache<Digest, Arc<Plan>>,
     plans_of_runs: Cache<RunId, Arc<Plan>>,
@@ -59,6 +61,7 @@ impl ApiState {
             rate: RateLimiter::new(config.rate),
             streams: StreamSlots::new(config.streams),
             metrics: HttpMetrics::default(),
+            history: History::default(),
             openapi: crate::openapi().to_json().expect("the description is JSON").into(),
             plans: Cache::new(MAX_PLANS),
             plans_of_runs: Cache::new(MAX_RUNS),

@@ -173,7 +173,7 @@ pub trait Journal: Send + Sync + 'static {
     /// The last lines of an attempt, those that its record knows, in order. Never reads more of the log than they need.
     fn log_tail(&self, task: TaskId, tail: Tail) -> StoreFuture<'_, Vec<LogRecord>>;
 
-    /// Log lines of a run that match, with numbers greater than `after`, in order.
+    /// Log lines of a run that match, in order: the first ones after a number, or the last ones before one.
     fn log(&self, run: RunId, query: LogQuery) -> StoreFuture<'_, LogPage>;
 
     /// Events after number `after`, in order. Older ones may have been removed by retention.
@@ -458,12 +458,16 @@ pub struct TaskFilter {
 pub struct LogQuery {
     /// Lines with greater numbers.
     pub after: u64,
+    /// Lines with smaller numbers, and of those that match the last ones instead of the first: reading goes backwards from here.
+    pub before: Option<u64>,
     /// At least this level.
     pub level: Option<Level>,
     /// Of this step.
     pub step: Option<StepIndex>,
     /// Of this task.
     pub task: Option<TaskId>,
+    /// With this text in the message or the fields, in upper or lower case.
+    pub contains: Option<Arc<str>>,
     /// At most so many lines.
     pub limit: usize,
 }
@@ -473,7 +477,8 @@ pub struct LogQuery {
 pub struct LogPage {
     /// The lines that match, in order.
     pub lines: Vec<LogRecord>,
-    /// Every line up to this number was looked at: read on after it.
+    /// Every line up to this number was looked at: read on after it. With [`LogQuery::before`], every line from this number on
+    /// was: read on before it.
     pub scanned: u64,
     /// The number of the run's last line.
     pub last: u64,

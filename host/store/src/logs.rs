@@ -8,6 +8,7 @@ use bulkhead_core::id::StepIndex;
 use bulkhead_core::log::{Level, Line, Source};
 use bulkhead_core::time::Timestamp;
 use bulkhead_engine::store::LogRecord;
+use regex::bytes::Regex;
 
 use crate::kv::{Fault, Tx};
 
@@ -140,15 +141,27 @@ fn put_line(body: &mut Vec<u8>, line: &Line) {
 }
 
 /// Which lines of a chunk are wanted.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Wanted {
     pub(crate) after: u64,
+    pub(crate) before: Option<u64>,
     pub(crate) level: Option<Level>,
     pub(crate) step: Option<StepIndex>,
     pub(crate) task: Option<u32>,
+    pub(crate) text: Option<Regex>,
 }
 
 impl Wanted {
+    /// Whether none of the lines from `first` to `last` has a number that is wanted.
+    fn is_outside(&self, first: u64, last: u64) -> bool {
+        last <= self.after || self.before.is_some_and(|before| first >= before)
+    }
+
+    /// Whether bytes hold the text. Over a segment's raw lines it may say yes for bytes that are no text of a line, never no for one.
+    fn may_hold(&self, bytes: &[u8]) -> bool {
+        self.text.as_ref().is_none_or(|text| text.is_match(bytes))
+    }
+
     /// The levels that are wanted, as a mask.
     fn levels(&self) -> u8 {
         self.level.map_or(u8::MAX, |least| u8::MAX << least as u8)
@@ -206,7 +219,7 @@ pub(crate) fn read(first: u64, value: &[u8], wanted: &Wanted, found: &mut dyn Fn
     }
     let (count, levels, steps) = (reader.u32()?, reader.byte()?, reader.byte()?);
     let last = first + u64::from(count) - 1;
-    if last <= wanted.after || levels & wanted.levels() == 0 {
+    if wanted.is_outside(first, last) || levels & wanted.levels() == 0 {
         return Ok(last);
     }
     if steps != MANY_STEPS {
@@ -230,10 +243,11 @@ pub(crate) fn read(first: u64, value: &[u8], wanted: &Wanted, found: &mut dyn Fn
         let (count, levels, bytes) = (reader.u32()?, reader.byte()?, reader.u32()?);
         let lines = reader.bytes(bytes as usize)?;
         let after = seq + u64::from(count);
-        let skip = after - 1 <= wanted.after
+        let skip = wanted.is_outside(seq, after - 1)
             || levels & wanted.levels() == 0
             || wanted.step.is_some_and(|step| step != segment.step)
-            || wanted.task.is_some_and(|task| task != segment.task);
+            || wanted.task.is_some_and(|task| task != segment.task)
+            || !wanted.may_hold(lines);
         if !skip && !read_segment(seq, segment, lines, wanted, found)? {
             return Ok(last);
         }
@@ -258,8 +272,13 @@ fn read_segment(
         let (at, kind, message, fields) = (reader.u64()?, reader.byte()?, reader.u32()?, reader.u32()?);
         let level = *Level::ALL.get(usize::from(kind >> 4)).ok_or_else(|| damaged("holds an unknown level"))?;
         let fields_len = fields.saturating_sub(1);
-        if seq <= wanted.after || wanted.level.is_some_and(|least| level < least) {
-            reader.bytes(message as usize + fields_len as usize)?;
+        let text = reader.0.get(..message as usize + fields_len as usize).ok_or_else(|| damaged("is cut short"))?;
+        let (said, beside) = text.split_at(message as usize);
+        let skip = wanted.is_outside(seq, seq)
+            || wanted.level.is_some_and(|least| level < least)
+            || !(wanted.may_hold(said) || (fields > 0 && wanted.may_hold(beside)));
+        if skip {
+            reader.0 = &reader.0[text.len()..];
         } else {
             let offset = seq - first;
             let record = LogRecord {
@@ -352,6 +371,11 @@ mod tests {
         assert_eq!(found(Wanted { step: Some(StepIndex(3)), ..Wanted::default() }), [(13, "c".into())]);
         assert_eq!(found(Wanted { step: Some(StepIndex(1)), ..Wanted::default() }), []);
         assert_eq!(found(Wanted { task: Some(1), ..Wanted::default() }).len(), 2);
+        assert_eq!(found(Wanted { before: Some(12), ..Wanted::default() }), [(11, "a".into())]);
+        let text = |text: &str| Some(Regex::new(&format!("(?i){}", regex::escape(text))).unwrap());
+        assert_eq!(found(Wanted { text: text("B"), ..Wanted::default() }), [(12, "b".into())]);
+        assert_eq!(found(Wanted { text: text("{}"), ..Wanted::default() }).len(), 3);
+        assert_eq!(found(Wanted { text: text("bc"), ..Wanted::default() }), []);
     }
 
     #[test]

@@ -36,7 +36,9 @@ pub(crate) const ROUTES: &[Route] = &[
     route("GET", "/metrics", VIEWER),
     route("GET", "/api/v1/session", VIEWER),
     route("GET", "/api/v1/statistics", VIEWER),
+    route("GET", "/api/v1/statistics/history", VIEWER),
     route("GET", "/api/v1/events", VIEWER),
+    route("POST", "/api/v1/watch", VIEWER),
     route("GET", "/api/v1/plugins", VIEWER),
     route("POST", "/api/v1/plugins", ADMIN),
     route("GET", "/api/v1/plugins/{name}", VIEWER),
@@ -69,6 +71,17 @@ pub(crate) const ROUTES: &[Route] = &[
     route("GET", "/api/v1/tokens", ADMIN),
     route("POST", "/api/v1/tokens", ADMIN),
     route("DELETE", "/api/v1/tokens/{name}", ADMIN),
+    // The console's page at each of its addresses, and its files.
+    route("GET", "/", OPEN),
+    route("GET", "/runs", OPEN),
+    route("GET", "/runs/{id}", OPEN),
+    route("GET", "/definitions", OPEN),
+    route("GET", "/definitions/{id}", OPEN),
+    route("GET", "/plugins", OPEN),
+    route("GET", "/plugins/{name}", OPEN),
+    route("GET", "/dead-letters", OPEN),
+    route("GET", "/settings", OPEN),
+    route("GET", "/console/{*file}", OPEN),
 ];
 
 /// The route of a method and a path as the router writes it, with its position in [`ROUTES`]. `HEAD` asks what `GET` asks.

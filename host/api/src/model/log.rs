@@ -62,6 +62,10 @@ pub struct LogLine {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub fields: Option<Box<RawValue>>,
+    /// Bytes of the message and the fields in full, where the request said `cut` and they are more: then the message is cut, and
+    /// longer fields are left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub full_bytes: Option<u64>,
 }
 
 /// Lines of a run, and how far the search for them got.
@@ -69,7 +73,8 @@ pub struct LogLine {
 pub struct LogPage {
     /// The lines that match, in order.
     pub lines: Vec<LogLine>,
-    /// Every line up to this number was looked at: go on with it as `after`.
+    /// Every line up to this number was looked at: go on with it as `after`. With `before`, every line from this number on was: go
+    /// on with it as `before`; 1 is the first line.
     pub scanned: u64,
     /// The number of the run's last line.
     pub last: u64,
@@ -123,6 +128,7 @@ impl LogLine {
     /// A line as it is stored; the run's plan gives its step the name.
     pub fn new(record: &LogRecord, plan: &Plan) -> Self {
         Self {
+            full_bytes: None,
             seq: record.seq,
             step: plan.step(record.step).name.to_string(),
             step_seq: record.step_seq,

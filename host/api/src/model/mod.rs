@@ -15,6 +15,7 @@ mod statistics;
 mod task;
 mod time;
 mod token;
+mod watch;
 
 pub use definition::{Definition, DefinitionStep, DefinitionSummary, Diagnostic, Validation};
 pub use event::{Event, EventGap, EventKind};
@@ -26,7 +27,8 @@ pub use run::{
     Failure, LineCounts, OnError, Retried, Run, RunCounts, RunDetail, RunPage, RunStatus, Step, StepPlugin, StepStatus,
     StopReason, TaskCounts, Trigger, TriggerRequest, Usage,
 };
-pub use statistics::{Health, Load, Readiness, Session, Statistics};
+pub use statistics::{Health, History, HistorySample, Load, Readiness, Session, Statistics};
 pub use task::{Attempt, AttemptDetail, AttemptEnd, Processed, Progress, Task, TaskDetail, TaskPage, TaskStatus};
 pub use time::Time;
 pub use token::{NewToken, NewTokenRequest, Role, Token};
+pub use watch::{WatchLog, WatchRequest, WatchRuns, Watched, WatchedGone, WatchedLines, WatchedRuns};

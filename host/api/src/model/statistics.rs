@@ -48,6 +48,40 @@ pub struct Load {
     pub draining: bool,
 }
 
+/// Counters at a moment, for charts: the difference of two is what happened between them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct HistorySample {
+    /// When.
+    pub at: Time,
+    /// Attempts that had ended.
+    pub attempts: u64,
+    /// Tasks that were stored and had failed for good.
+    pub failed: u64,
+    /// Log lines that had been stored.
+    pub lines: u64,
+    /// Attempts that were going on.
+    pub running: u64,
+    /// Tasks that waited for their first claim.
+    pub queued: u64,
+}
+
+/// The counters of the last hour, since the server started.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct History {
+    /// Milliseconds between two samples.
+    pub every_ms: u64,
+    /// The samples, the oldest first.
+    pub samples: Vec<HistorySample>,
+}
+
+impl From<&Statistics> for HistorySample {
+    fn from(statistics: &Statistics) -> Self {
+        let Statistics { at, attempts, lines, load, tasks, .. } = statistics;
+        let (failed, queued) = (tasks.failed, tasks.queued);
+        Self { at: *at, attempts: *attempts, failed, lines: *lines, running: load.running, queued }
+    }
+}
+
 /// The process is alive.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Health {

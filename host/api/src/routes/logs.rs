@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use bulkhead_core::id::{RunId, TaskId};
 use bulkhead_core::plan::Plan;
-use bulkhead_engine::store::{LogQuery, Signal, StoreError};
+use bulkhead_engine::store::{LogPage as StoredPage, LogQuery, Signal, StoreError};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::{FutureExt as _, stream};
@@ -27,6 +27,8 @@ use crate::state::ApiState;
 
 /// The lines that one read for a stream or a download may give; the store bounds their bytes.
 const LINES_PER_READ: usize = 2_000;
+/// The longest text to search for, in bytes.
+const MAX_CONTAINS: usize = 256;
 /// The pause before a store that can't answer is asked again.
 const STORE_RETRY: Duration = Duration::from_secs(1);
 
@@ -37,12 +39,19 @@ const STORE_RETRY: Duration = Duration::from_secs(1);
 pub(crate) struct LogsQuery {
     /// Lines with greater numbers.
     after: Option<u64>,
+    /// Lines with smaller numbers, and of those that match the last ones instead of the first. A number beyond the last line's
+    /// gives the newest lines.
+    before: Option<u64>,
     /// At least this level.
     level: Option<Level>,
     /// Of the step with this name.
     step: Option<String>,
     /// Of the task with this id.
     task: Option<String>,
+    /// With this text in the message or the fields, in upper or lower case; up to 256 bytes.
+    contains: Option<String>,
+    /// Cut messages after so many bytes, and leave longer fields out; `full_bytes` says where.
+    cut: Option<u32>,
     /// How many, 1 to 10,000; 1,000 where absent.
     limit: Option<usize>,
 }
@@ -63,6 +72,8 @@ pub(crate) struct DownloadQuery {
     step: Option<String>,
     /// Of the task with this id.
     task: Option<String>,
+    /// With this text in the message or the fields, in upper or lower case; up to 256 bytes.
+    contains: Option<String>,
 }
 
 /// A format of downloads.
@@ -89,11 +100,14 @@ pub(crate) struct StreamQuery {
     step: Option<String>,
     /// Of the task with this id.
     task: Option<String>,
+    /// With this text in the message or the fields, in upper or lower case; up to 256 bytes.
+    contains: Option<String>,
 }
 
 /// Read lines
 ///
-/// Lines that match, from a number on. Where `scanned` is less than `last`, go on with it as `after`: a page may end early.
+/// Lines that match, from a number on. Where `scanned` is less than `last`, go on with it as `after`: a page may end early. With
+/// `before`, lines that match up to a number; where `scanned` is more than 1, go on with it as `before`.
 #[utoipa::path(
     get, path = "/api/v1/runs/{id}/logs", tag = "logs",
     params(("id" = String, Path, description = "The run's id"), LogsQuery), responses((status = OK, body = LogPage))
@@ -105,10 +119,33 @@ pub(crate) async fn page(
 ) -> ApiResult<Response> {
     let limit = limit(query.limit, 1_000, 10_000)?;
     let plan = state.store.run(id).await?.plan;
-    let filter = filter(&plan, query.after, query.level, query.step.as_deref(), query.task.as_deref(), limit)?;
-    let page = state.store.log(id, filter).await?;
-    let lines = page.lines.iter().map(|line| LogLine::new(line, &plan)).collect();
-    Ok(super::json(&LogPage { lines, scanned: page.scanned, last: page.last, ended: page.ended }))
+    let LogsQuery { after, before, level, step, task, contains, cut, .. } = query;
+    let filter = Filter { after, level, step, task, contains }.resolve(&plan, limit)?;
+    let page = state.store.log(id, LogQuery { before, ..filter }).await?;
+    let mut out = Vec::new();
+    write_page(&page, &mut LineEncoder::new(&plan).cut_after(cut), &mut out);
+    let kind = HeaderValue::from_static("application/json");
+    Ok(([(header::CONTENT_TYPE, kind)], out).into_response())
+}
+
+/// Writes what a [`LogPage`](crate::model::LogPage) serialises to.
+fn write_page(page: &StoredPage, encoder: &mut LineEncoder, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"lines\":");
+    write_lines(page, encoder, out);
+    let rest = format!(r#","scanned":{},"last":{},"ended":{}}}"#, page.scanned, page.last, page.ended);
+    out.extend_from_slice(rest.as_bytes());
+}
+
+/// Writes the lines of a page as an array.
+pub(crate) fn write_lines(page: &StoredPage, encoder: &mut LineEncoder, out: &mut Vec<u8>) {
+    out.push(b'[');
+    for (index, line) in page.lines.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        encoder.json(line, out);
+    }
+    out.push(b']');
 }
 
 /// Download lines
@@ -125,8 +162,9 @@ pub(crate) async fn download(
     Query(query): Query<DownloadQuery>,
 ) -> ApiResult<Response> {
     let view = state.store.run(id).await?;
-    let filter = filter(&view.plan, query.after, query.level, query.step.as_deref(), query.task.as_deref(), LINES_PER_READ)?;
-    let (last, format, encoder) = (view.run.last_line, query.format, LineEncoder::new(&view.plan));
+    let DownloadQuery { format, after, level, step, task, contains } = query;
+    let filter = Filter { after, level, step, task, contains }.resolve(&view.plan, LINES_PER_READ)?;
+    let (last, encoder) = (view.run.last_line, LineEncoder::new(&view.plan));
     let chunks = stream::try_unfold((state, filter, encoder), move |(state, mut filter, mut encoder)| async move {
         while filter.after < last {
             let page = state.store.log(id, filter.clone()).await?;
@@ -185,7 +223,8 @@ pub(crate) async fn follow(
     // Made before the first read, so that nothing is missed between the two.
     let signal = state.store.run_signal(id);
     let plan = state.store.run(id).await?.plan;
-    let query = filter(&plan, after, query.level, query.step.as_deref(), query.task.as_deref(), LINES_PER_READ)?;
+    let StreamQuery { level, step, task, contains, .. } = query;
+    let query = Filter { after, level, step, task, contains }.resolve(&plan, LINES_PER_READ)?;
     let lines = Lines { state: state.clone(), run: id, query, encoder: LineEncoder::new(&plan), signal, retry: false };
     Ok(sse::respond(state, slot, lines))
 }
@@ -265,20 +304,31 @@ impl sse::Source for Lines {
     }
 }
 
-/// The store's query for what a request asks.
-fn filter(
-    plan: &Plan,
-    after: Option<u64>,
-    level: Option<Level>,
-    step: Option<&str>,
-    task: Option<&str>,
-    limit: usize,
-) -> ApiResult<LogQuery> {
-    Ok(LogQuery {
-        after: after.unwrap_or(0),
-        level: level.map(Into::into),
-        step: step.map(|name| step_named(plan, name)).transpose()?,
-        task: task.map(|id| id.parse::<TaskId>().map_err(|error| invalid("task", error))).transpose()?,
-        limit,
-    })
+/// What a request asks of lines.
+#[derive(Debug, Default)]
+pub(crate) struct Filter {
+    pub(crate) after: Option<u64>,
+    pub(crate) level: Option<Level>,
+    pub(crate) step: Option<String>,
+    pub(crate) task: Option<String>,
+    pub(crate) contains: Option<String>,
+}
+
+impl Filter {
+    /// The store's query for it.
+    pub(crate) fn resolve(self, plan: &Plan, limit: usize) -> ApiResult<LogQuery> {
+        let contains = self.contains.filter(|text| !text.is_empty());
+        if contains.as_ref().is_some_and(|text| text.len() > MAX_CONTAINS) {
+            return Err(invalid("contains", format!("expected up to {MAX_CONTAINS} bytes")));
+        }
+        Ok(LogQuery {
+            after: self.after.unwrap_or(0),
+            before: None,
+            level: self.level.map(Into::into),
+            step: self.step.map(|name| step_named(plan, &name)).transpose()?,
+            task: self.task.map(|id| id.parse::<TaskId>().map_err(|error| invalid("task", error))).transpose()?,
+            contains: contains.map(Into::into),
+            limit,
+        })
+    }
 }

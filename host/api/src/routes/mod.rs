@@ -11,6 +11,7 @@ pub(crate) mod tasks;
 pub(crate) mod tokens;
 pub(crate) mod trigger;
 pub(crate) mod wait;
+pub(crate) mod watch;
 
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};

@@ -21,6 +21,10 @@ use crate::model::{Retried, Run, RunDetail, RunPage, RunStatus, Time};
 use crate::problem::{ApiError, ApiResult, ProblemKind};
 use crate::state::ApiState;
 
+/// The runs of one read where the store can't tell which are wanted, and of all reads for one page.
+const RUNS_PER_READ: usize = 500;
+const MAX_RUNS_LOOKED_AT: usize = 5_000;
+
 /// Which runs.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields, default)]
@@ -31,6 +35,12 @@ pub(crate) struct RunsQuery {
     state: List<RunStatus>,
     /// Of this definition.
     definition: Option<String>,
+    /// With this tag.
+    tag: Option<String>,
+    /// Failed of this cause.
+    cause: Option<String>,
+    /// With this text in the id, the name or the definition, in upper or lower case.
+    text: Option<String>,
     /// Created at or after.
     since: Option<Time>,
     /// Created before.
@@ -43,7 +53,8 @@ pub(crate) struct RunsQuery {
 
 /// List runs
 ///
-/// The newest first, with the number of all runs by state.
+/// The newest first, with the number of all runs by state. For `tag`, `cause` and `text` the server looks through 5,000 runs at
+/// most: then a page may be short, or empty, and have a `next` all the same.
 #[utoipa::path(get, path = "/api/v1/runs", tag = "runs", params(RunsQuery), responses((status = OK, body = RunPage)))]
 pub(crate) async fn list(State(state): State<ApiState>, Query(query): Query<RunsQuery>) -> ApiResult<Response> {
     let limit = limit(query.limit, 50, 500)?;
@@ -56,18 +67,42 @@ pub(crate) async fn list(State(state): State<ApiState>, Query(query): Query<Runs
         since: query.since.map(Into::into),
         until: query.until.map(Into::into),
     };
-    let before = RunId::decode(query.cursor.as_deref())?;
-    let mut runs = state.store.runs(filter, before, limit + 1).await?;
-    let more = runs.len() > limit;
-    runs.truncate(limit);
-    let next = if more { runs.last().map(|run| run.id.encode()) } else { None };
-    let mut items = Vec::with_capacity(runs.len());
-    for run in &runs {
-        match state.plan_of(run).await {
-            Ok(plan) => items.push(Run::new(run, &plan)),
-            // Deleted since the list was read.
-            Err(bulkhead_engine::store::StoreError::NotFound(_)) => {}
-            Err(error) => return Err(error.into()),
+    let text = query.text.map(|text| text.to_lowercase());
+    let wanted = |run: &Run| {
+        query.tag.as_ref().is_none_or(|tag| run.tags.contains(tag))
+            && query.cause.as_ref().is_none_or(|cause| run.failure.as_ref().is_some_and(|failure| failure.cause == *cause))
+            && text
+                .as_ref()
+                .is_none_or(|text| [&run.id, &run.name, &run.definition].iter().any(|part| part.to_lowercase().contains(text)))
+    };
+    let narrow = query.tag.is_some() || query.cause.is_some() || text.is_some();
+    let mut before = RunId::decode(query.cursor.as_deref())?;
+    let (mut items, mut looked, mut next) = (Vec::with_capacity(limit), 0, None);
+    loop {
+        let read = if narrow { RUNS_PER_READ } else { limit };
+        let mut runs = state.store.runs(filter.clone(), before, read + 1).await?;
+        let more = runs.len() > read;
+        runs.truncate(read);
+        looked += runs.len();
+        for (at, run) in runs.iter().enumerate() {
+            match state.plan_of(run).await {
+                Ok(plan) => items.extend(Some(Run::new(run, &plan)).filter(&wanted)),
+                // Deleted since the list was read.
+                Err(bulkhead_engine::store::StoreError::NotFound(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
+            before = Some(run.id);
+            if items.len() == limit {
+                next = (more || at + 1 < runs.len()).then(|| run.id.encode());
+                break;
+            }
+        }
+        if items.len() == limit || !more {
+            break;
+        }
+        if !narrow || looked >= MAX_RUNS_LOOKED_AT {
+            next = before.as_ref().map(RunId::encode);
+            break;
         }
     }
     let counts = state.store.statistics().await?.runs.into();

@@ -8,10 +8,10 @@ use bulkhead_engine::store::StoreResult;
 
 use super::json;
 use crate::auth::Caller;
-use crate::metrics;
-use crate::model::{Health, Readiness, Session, Statistics};
+use crate::model::{Health, History, Readiness, Session, Statistics};
 use crate::problem::{ApiError, ApiResult, ProblemKind};
 use crate::state::ApiState;
+use crate::{history, metrics};
 
 /// Seconds after which a client asks a server that is not ready again.
 const READY_RETRY_SECONDS: u64 = 1;
@@ -53,6 +53,15 @@ pub(crate) async fn metrics(State(state): State<ApiState>) -> ApiResult<Response
 #[utoipa::path(get, path = "/api/v1/statistics", tag = "system", responses((status = OK, body = Statistics)))]
 pub(crate) async fn statistics(State(state): State<ApiState>) -> ApiResult<Response> {
     Ok(json(&read_statistics(&state).await?))
+}
+
+/// Get the last hour
+///
+/// Counters every few seconds, as charts show them. They are kept in memory, so they begin with the server.
+#[utoipa::path(get, path = "/api/v1/statistics/history", tag = "system", responses((status = OK, body = History)))]
+pub(crate) async fn history(State(state): State<ApiState>) -> Response {
+    let every_ms = u64::try_from(history::EVERY.as_millis()).unwrap_or(u64::MAX);
+    json(&History { every_ms, samples: state.history.samples() })
 }
 
 /// The counters of now.

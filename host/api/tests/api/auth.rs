@@ -15,7 +15,7 @@ fn least(method: &str, path: &str) -> Option<Role> {
     match (method, path) {
         ("GET", "/health" | "/ready" | "/api/v1/openapi.json") => None,
         (_, path) if path.starts_with("/api/v1/tokens") => Some(Role::Admin),
-        ("POST", "/api/v1/definitions/validate") => Some(Role::Viewer),
+        ("POST", "/api/v1/definitions/validate" | "/api/v1/watch") => Some(Role::Viewer),
         ("PUT" | "DELETE", "/api/v1/definitions/{id}") | ("POST", "/api/v1/plugins" | "/api/v1/runs") => Some(Role::Admin),
         ("DELETE", "/api/v1/plugins/{name}") => Some(Role::Admin),
         ("GET", _) => Some(Role::Viewer),

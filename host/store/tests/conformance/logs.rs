@@ -124,6 +124,53 @@ pub(crate) async fn pages_go_on_where_the_last_one_ended(f: &mut Fixture) {
     assert!(past.lines.is_empty());
 }
 
+pub(crate) async fn backwards_is_forwards_from_the_other_end(f: &mut Fixture) {
+    let (run, tasks) = write_much(f).await;
+    for (limit, step) in [(999, None), (4_096, None), (500, Some(FIRST))] {
+        let (mut before, mut found) = (u64::MAX, Vec::new());
+        while before > 1 {
+            let query = LogQuery { before: Some(before), step, limit, ..LogQuery::default() };
+            let page = f.store().log(run, query).await.unwrap();
+            assert!(page.lines.len() <= limit && page.scanned < before);
+            found.extend(page.lines.iter().rev().map(|line| if step.is_some() { line.step_seq } else { line.seq }));
+            before = page.scanned;
+        }
+        let count = if step.is_some() { 4_200 } else { 8_400 };
+        assert_eq!(found, (1..=count).rev().collect::<Vec<_>>());
+    }
+    let read = async |query: LogQuery| f.store().log(run, query).await.unwrap();
+    let window = read(LogQuery { after: 3_000, before: Some(3_010), limit: 100, ..LogQuery::default() }).await;
+    assert_eq!(window.lines.iter().map(|line| line.seq).collect::<Vec<_>>(), (3_001..3_010).collect::<Vec<_>>());
+    assert_eq!(window.scanned, 3_001);
+    let never =
+        read(LogQuery { task: Some(tasks[0].task), step: Some(SECOND), before: Some(99), limit: 10, ..LogQuery::default() })
+            .await;
+    assert_eq!((never.lines.len(), never.scanned), (0, 1));
+    let none = read(LogQuery { before: Some(1), limit: 10, ..LogQuery::default() }).await;
+    assert_eq!((none.lines.len(), none.scanned), (0, 1));
+}
+
+pub(crate) async fn a_text_is_found_wherever_it_is(f: &mut Fixture) {
+    let run = f.create(plan(&["one"])).await;
+    let task = f.claim_one().await;
+    let mut said = vec!["plain".to_owned(); 5_000];
+    said[17] = "a NEEDLE here".to_owned();
+    said[4_321] = "näßer Needle".to_owned();
+    said[4_999] = "a+b (c)".to_owned();
+    let lines: Vec<_> = said.iter().map(|text| line(Level::Info, text)).collect();
+    f.store().append_log(task.task, 1, 0, lines).await.unwrap();
+    let find = async |text: &str, before: Option<u64>| {
+        let query = LogQuery { contains: Some(text.into()), before, limit: 10, ..LogQuery::default() };
+        f.store().log(run, query).await.unwrap().lines.iter().map(|line| line.seq).collect::<Vec<_>>()
+    };
+    assert_eq!(find("needle", None).await, [18, 4_322]);
+    assert_eq!(find("needle", Some(4_322)).await, [18]);
+    assert_eq!(find("NÄSSER", None).await, [0u64; 0]);
+    assert_eq!(find("NÄßER", None).await, [4_322]);
+    assert_eq!(find("a+b (", None).await, [5_000]);
+    assert_eq!(find("absent", Some(u64::MAX)).await, [0u64; 0]);
+}
+
 pub(crate) async fn a_reader_hears_of_new_lines(f: &mut Fixture) {
     let run = f.create(plan(&["only"])).await;
     let task = f.claim_one().await;

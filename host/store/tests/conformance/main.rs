@@ -89,6 +89,8 @@ suite! {
         the_host_tells_of_failed_attempts,
         filters_find_lines_across_chunks,
         pages_go_on_where_the_last_one_ended,
+        backwards_is_forwards_from_the_other_end,
+        a_text_is_found_wherever_it_is,
         a_reader_hears_of_new_lines,
     }
     catalog {

@@ -1,0 +1,197 @@
+// A run: where it is, why it failed, and every line that it wrote.
+
+import { act, confirm } from '../components/dialog.js';
+import { headline, may } from '../components/frame.js';
+import { Cause, Foreign, Lasting, Levels, Moment, Progress, State } from '../components/parts.js';
+import { post, remove } from '../lib/api.js';
+import { count, duration, short, size, words } from '../lib/format.js';
+import { go, params, setParams } from '../lib/router.js';
+import { html, useEffect, useMemo, useState } from '../lib/view.js';
+import { useLive } from '../live/live.js';
+import { LogViewer } from '../log/viewer.js';
+import { Steps } from './run/steps.js';
+import { TaskPanel } from './run/task.js';
+import { Tasks } from './run/tasks.js';
+import { Timeline } from './run/timeline.js';
+
+/** @typedef {import('../lib/types.js').RunDetail} RunDetail */
+
+const ENDED = ['succeeded', 'failed', 'cancelled'];
+const TABS = [
+  ['log', 'Log'],
+  ['tasks', 'Tasks'],
+  ['timeline', 'Timeline'],
+  ['about', 'About'],
+];
+
+/** @param {{id: string}} props */
+export function RunPage({ id }) {
+  const [run, setRun] = useState(/** @type {RunDetail|null} */ (null));
+  const [gone, setGone] = useState(false);
+  const valid = /^run_[0-9a-z]{26}$/.test(id);
+  useLive(valid ? { kind: 'run', run: id } : null, (data) => {
+    if (data.kind === 'gone') setGone(true);
+    else setRun(data);
+  });
+  useEffect(() => {
+    headline.value = { title: run ? run.name || run.definition : 'Run', state: run?.state ?? '' };
+    return () => {
+      headline.value = { title: '', state: '' };
+    };
+  }, [run?.name, run?.state]);
+  const tab = params.value.get('tab') ?? 'log';
+  const search = params.value.toString();
+  // The text stands for the parameters.
+  const filter = useMemo(() => {
+    const read = (/** @type {string} */ name) => params.value.get(name) ?? undefined;
+    return { level: read('level'), step: read('step'), task: read('task'), contains: read('q') };
+  }, [search]);
+  if (!valid || gone) {
+    return html`<div class="page"><h1>There is no such run</h1><p>It may have been deleted, or its time of keeping is over. <a href="/runs">All runs</a></p></div>`;
+  }
+  if (!run) return html`<div class="page loading" role="status">Reading the run…</div>`;
+  const panel = params.value.get('panel');
+  return html`
+    <div class="run">
+      <${Head} run=${run} />
+      <div class="run-body">
+        <${Steps} run=${run} />
+        <div class="run-main">
+          <${Errors} run=${run} />
+          <div class="tabs" role="tablist" aria-label="Views of the run">
+            ${TABS.map(
+              ([
+                name,
+                title,
+              ]) => html`<button role="tab" id=${`tab-${name}`} aria-selected=${tab === name} aria-controls="run-view" onClick=${() => setParams({ tab: name === 'log' ? null : name })}>
+                ${title}${name === 'tasks' ? html` <span class="faint">${short(run.tasks.total)}</span>` : ''}
+              </button>`,
+            )}
+          </div>
+          <div class="run-view" id="run-view" role="tabpanel" aria-labelledby=${`tab-${tab}`}>
+            ${tab === 'log' && html`<${LogViewer} run=${id} filter=${filter} start=${run.started_at ?? run.created_at} steps=${run.steps.map((step) => step.name)} />`}
+            ${tab === 'tasks' && html`<${Tasks} run=${run} step=${filter.step} state=${params.value.get('state') ?? ''} />`}
+            ${tab === 'timeline' && html`<${Timeline} run=${run} />`}
+            ${tab === 'about' && html`<${About} run=${run} />`}
+          </div>
+        </div>
+        ${panel && html`<${TaskPanel} key=${panel} id=${panel} run=${run} />`}
+      </div>
+    </div>
+  `;
+}
+
+/** @param {{run: RunDetail}} props */
+function Head({ run }) {
+  const ended = ENDED.includes(run.state);
+  const operator = may('operator');
+  const command = (/** @type {string} */ name) => act(() => post(`/runs/${run.id}/${name}`));
+  const cancel = async () => {
+    const left = run.tasks.queued + run.tasks.running + run.tasks.retrying;
+    const text = `${count(left)} tasks have not ended: those that wait are cancelled, those at work are told to end.`;
+    if (await confirm({ title: 'Cancel this run?', text, action: 'Cancel the run', danger: true })) await command('cancel');
+  };
+  const again = async () => {
+    const started = await act(() => post(`/definitions/${run.definition}/runs`, { parameters: run.parameters }));
+    if (started) go(`/runs/${started.id}`);
+  };
+  const erase = async () => {
+    const text = `Its ${count(run.tasks.total)} tasks and ${count(run.last_line)} lines go with it.`;
+    if (!(await confirm({ title: 'Delete this run?', text, action: 'Delete', danger: true }))) return;
+    await act(async () => {
+      await remove(`/runs/${run.id}`);
+      go('/runs');
+    }, 'The run is deleted');
+  };
+  return html`
+    <header class="run-head">
+      <div class="run-title">
+        <${State} state=${run.state} stopping=${run.stopping} />
+        <h1><${Foreign} text=${run.name || run.definition} max=${120} /></h1>
+        <span class="grow"></span>
+        ${
+          operator &&
+          html`<div class="buttons">
+            ${!ended && run.state !== 'paused' && !run.stopping && html`<button onClick=${() => command('pause')}>Pause</button>`}
+            ${run.state === 'paused' && html`<button class="primary" onClick=${() => command('resume')}>Resume</button>`}
+            ${!ended && html`<button class="danger" disabled=${Boolean(run.stopping)} onClick=${cancel}>Cancel</button>`}
+            ${ended && run.tasks.failed > 0 && html`<button onClick=${() => command('retry')}>Retry failed</button>`}
+            ${ended && html`<button onClick=${again}>Run again</button>`}
+            ${ended && html`<button onClick=${erase}>Delete</button>`}
+          </div>`
+        }
+      </div>
+      <dl class="facts">
+        <div><dt>Definition</dt><dd><a href=${`/definitions/${run.definition}`}>${run.definition}</a></dd></div>
+        <div><dt>Run</dt><dd><code>${run.id}</code></dd></div>
+        <div><dt>Started by</dt><dd>${words(run.trigger)}</dd></div>
+        <div><dt>Started</dt><dd><${Moment} at=${run.started_at} none="not yet" /></dd></div>
+        <div><dt>${ended ? 'Took' : 'For'}</dt><dd><${Lasting} from=${run.started_at} to=${run.ended_at} ms=${run.duration_ms} /></dd></div>
+        <div><dt>Tasks</dt><dd class="with-bar"><span class="number" data-testid="run-tasks">${count(run.tasks.succeeded)} / ${count(run.tasks.total)}</span><${Progress} tasks=${run.tasks} /></dd></div>
+        <div><dt>Lines</dt><dd><${Levels} lines=${run.lines} /></dd></div>
+        <div><dt title="processor time, greatest memory of an attempt, fuel">Cost</dt><dd>${duration(run.usage.cpu_us / 1_000)}, ${size(run.usage.peak_memory_bytes)}${run.usage.fuel ? `, ${short(run.usage.fuel)} fuel` : ''}</dd></div>
+      </dl>
+    </header>
+  `;
+}
+
+/** What failed, above the log. @param {{run: RunDetail}} props */
+function Errors({ run }) {
+  const [open, setOpen] = useState(true);
+  const steps = run.steps.filter((step) => step.failure || step.first_failure);
+  if (!run.failure && steps.length === 0) return null;
+  const failed = run.tasks.failed;
+  return html`
+    <section class=${`errors ${run.failure ? 'bad' : 'borne'}`} aria-label="Errors">
+      <button class="errors-head" aria-expanded=${open} onClick=${() => setOpen(!open)}>
+        <strong>${run.failure ? html`Failed: ${words(run.failure.cause)}` : `${count(failed)} failed ${failed === 1 ? 'task' : 'tasks'}${run.state === 'succeeded' ? ', which the definition bears' : ''}`}</strong>
+        ${run.failure && html`<span class="errors-message"><${Foreign} text=${run.failure.message} max=${300} /></span>`}
+        <span class="grow"></span><span aria-hidden="true">${open ? '▾' : '▸'}</span>
+      </button>
+      ${
+        open &&
+        html`<ul>
+          ${steps.map((step) => {
+            const failure = step.failure ?? step.first_failure;
+            const first = step.first_failure && step.first_failure.message !== failure?.message ? step.first_failure : null;
+            return html`<li>
+              <span class="errors-step">${step.name}</span>
+              <span><${Cause} failure=${failure} /> <${Foreign} text=${failure?.message ?? ''} max=${400} />${first && html`<br /><span class="faint">first: </span><${Cause} failure=${first} /> <${Foreign} text=${first.message} max=${300} />`}</span>
+              <a href=${`/runs/${run.id}?tab=tasks&step=${step.name}&state=failed`}>${count(step.tasks.failed)} failed</a>
+            </li>`;
+          })}
+        </ul>`
+      }
+    </section>
+  `;
+}
+
+/** @param {{run: RunDetail}} props */
+function About({ run }) {
+  return html`
+    <div class="about">
+      <h2>Parameters</h2>
+      <pre tabindex="0">${JSON.stringify(run.parameters, null, 2)}</pre>
+      <h2>Run</h2>
+      <table class="plain">
+        <tbody>
+          <tr><th scope="row">Plan</th><td><code>${run.plan}</code></td></tr>
+          <tr><th scope="row">Created</th><td><${Moment} at=${run.created_at} /></td></tr>
+          <tr><th scope="row">Ended</th><td><${Moment} at=${run.ended_at} none="not yet" /></td></tr>
+          <tr><th scope="row">Priority</th><td>${run.priority}</td></tr>
+          <tr><th scope="row">Timeout</th><td>${run.timeout_ms ? duration(run.timeout_ms) : 'none'}</td></tr>
+          <tr><th scope="row">Tags</th><td>${(run.tags ?? []).map((tag) => html`<span class="chip">${tag}</span> `)}</td></tr>
+          <tr><th scope="row">Attempts</th><td>${count(run.attempts)}</td></tr>
+          <tr><th scope="row">Fuel</th><td>${count(run.usage.fuel)}</td></tr>
+        </tbody>
+      </table>
+      <h2>Steps</h2>
+      <table>
+        <thead><tr><th>Step</th><th>Plugin</th><th>Digest</th><th>Peak memory</th><th>Fuel</th></tr></thead>
+        <tbody>
+          ${run.steps.map((step) => html`<tr><td>${step.name}</td><td>${step.plugin.name}</td><td><code title=${step.plugin.digest}>${step.plugin.digest.slice(7, 19)}</code></td><td>${size(step.usage.peak_memory_bytes)}</td><td>${count(step.usage.fuel)}</td></tr>`)}
+        </tbody>
+      </table>
+    </div>
+  `;
+}

@@ -1,0 +1,138 @@
+//! The web console: files that are part of the binary. The page asks the API like any other client, so it may do what its token
+//! may, and these files tell nobody anything.
+//!
+//! A debug build reads the files from the source tree, so whoever works on the console needs no build, only a reload.
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use rust_embed::{EmbeddedFile, RustEmbed};
+use sha2::{Digest as _, Sha256};
+
+use crate::cursor::base64url;
+use crate::problem::{ApiError, ApiResult, ProblemKind};
+use crate::state::ApiState;
+
+/// Where the files are served.
+const FILES: &str = "/console/";
+/// Paths below this have a version in them, so what they hold never changes.
+const VENDOR: &str = "vendor/";
+/// The page's path among the files.
+const PAGE: &str = "index.html";
+
+#[derive(RustEmbed)]
+#[folder = "console"]
+struct Files;
+
+/// The addresses of the page: it shows what the address names.
+pub(crate) const PAGES: &[&str] = &[
+    "/",
+    "/runs",
+    "/runs/{id}",
+    "/definitions",
+    "/definitions/{id}",
+    "/plugins",
+    "/plugins/{name}",
+    "/dead-letters",
+    "/settings",
+];
+
+/// The address of a file.
+pub(crate) const FILE: &str = "/console/{*file}";
+
+/// The routes of the page and its files.
+pub(crate) fn routes() -> Router<ApiState> {
+    PAGES.iter().fold(Router::new().route(FILE, get(file)), |router, path| router.route(path, get(page)))
+}
+
+async fn page(headers: HeaderMap) -> Response {
+    answer(PAGE, &headers).into_response()
+}
+
+async fn file(request: Request) -> Response {
+    let path = request.uri().path().strip_prefix(FILES).unwrap_or_default();
+    answer(path, request.headers()).into_response()
+}
+
+fn answer(path: &str, headers: &HeaderMap) -> ApiResult<Response> {
+    let missing = || ApiError::new(ProblemKind::UnknownRoute, format!("the console has no file `{path}`"));
+    let file = Files::get(path).ok_or_else(missing)?;
+    let media_type = media_type(path).ok_or_else(missing)?;
+    let tag = format!("\"{}\"", base64url(&file.metadata.sha256_hash()));
+    let same = headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes());
+    let policy = policy(&file, path);
+    let cache = if path.starts_with(VENDOR) { "public, max-age=31536000, immutable" } else { "no-cache" };
+    let mut response =
+        if same { axum::http::StatusCode::NOT_MODIFIED.into_response() } else { file.data.into_owned().into_response() };
+    let answered = response.headers_mut();
+    for (name, value) in [
+        (header::CONTENT_TYPE, media_type),
+        (header::CACHE_CONTROL, cache),
+        (header::ETAG, &tag),
+        (header::CONTENT_SECURITY_POLICY, &policy),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+        (HeaderName::from_static("permissions-policy"), "camera=(), geolocation=(), microphone=()"),
+    ] {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            answered.insert(name, value);
+        }
+    }
+    Ok(response)
+}
+
+/// What a file may do: the page's own files only, and the one import map that it has in itself.
+fn policy(file: &EmbeddedFile, path: &str) -> String {
+    let map = (path == PAGE).then(|| import_map(&file.data)).flatten();
+    let map = map.map(|map| {
+        let digest = base64url(&Sha256::digest(map)).replace('-', "+").replace('_', "/");
+        format!(" 'sha256-{digest}='")
+    });
+    format!(
+        "default-src 'none'; script-src 'self'{}; style-src 'self'; img-src 'self' data:; connect-src 'self'; worker-src 'self'; \
+         manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; \
+         trusted-types console",
+        map.unwrap_or_default()
+    )
+}
+
+fn import_map(page: &[u8]) -> Option<&str> {
+    let page = std::str::from_utf8(page).ok()?;
+    let (_, rest) = page.split_once("<script type=\"importmap\">")?;
+    rest.split_once("</script>").map(|(map, _)| map)
+}
+
+fn media_type(path: &str) -> Option<&'static str> {
+    Some(match path.rsplit_once('.')?.1 {
+        "html" => "text/html; charset=utf-8",
+        "js" | "mjs" => "text/javascript; charset=utf-8",
+        "css" => "text/css; charset=utf-8",
+        "svg" => "image/svg+xml",
+        "json" => "application/json",
+        "txt" => "text/plain; charset=utf-8",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_has_a_media_type_and_the_page_a_map() {
+        for path in Files::iter() {
+            assert!(media_type(&path).is_some(), "{path}");
+        }
+        let page = Files::get(PAGE).unwrap();
+        let map: serde_json::Value = serde_json::from_str(import_map(&page.data).unwrap()).unwrap();
+        for target in map["imports"].as_object().unwrap().values() {
+            let target = target.as_str().unwrap().strip_prefix(FILES).unwrap();
+            assert!(Files::get(target).is_some(), "{target}");
+        }
+        assert!(policy(&page, PAGE).contains("script-src 'self' 'sha256-"));
+    }
+}
