@@ -28,7 +28,7 @@ demo: plugins build ## Runs the test job generator, its slow step shortened; FUL
 	target/debug/bulkhead run job-definitions/test_job_generator.toml --plugins target/plugins $(DEMO_FLAGS)
 
 .PHONY: test
-test: lint plugins plugins-test host-test doc ## Formats, lints, every test, documentation: all that CI checks
+test: lint plugins plugins-test host-test console-test doc ## Formats, lints, every test, documentation: all that CI checks
 
 .PHONY: serve
 serve: plugins release ## Serves the API on 127.0.0.1:7070, with all plugins and job definitions
@@ -79,6 +79,20 @@ bench: plugins tools ## Measures throughput and latency, each figure beside the 
 .PHONY: deny
 deny: ## Checks licences and advisories of the dependencies (needs cargo-deny)
 	cargo deny check
+
+##@ Console
+
+.PHONY: console-test
+console-test: build plugins ## Checks the console's types, lints and libraries, and tests it in a real Chromium
+	tests/console/run.sh
+
+.PHONY: console-check
+console-check: ## The same without the browser
+	tests/console/run.sh check
+
+.PHONY: console-vendor
+console-vendor: ## Brings the console's libraries anew from the packages of tests/console/package-lock.json
+	cd tests/console && npm ci --ignore-scripts --loglevel=error && node vendor.mjs
 
 ##@ Plugins (GUEST_TOOLCHAIN = auto, rustup or debian)
 

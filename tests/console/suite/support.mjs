@@ -122,7 +122,10 @@ export class Server {
 
 /** @param {{browser?: import('playwright-core').Browser}} [holder] */
 export async function launch(holder = {}) {
-  holder.browser = await chromium.launch({ executablePath: browserPath, args: ['--no-sandbox', '--disable-dev-shm-usage'] });
+  holder.browser = await chromium.launch({
+    executablePath: browserPath,
+    args: ['--no-sandbox', '--disable-dev-shm-usage', '--disable-smooth-scrolling'],
+  });
   return holder.browser;
 }
 

@@ -1,5 +1,6 @@
 // Reading something once for as long as its address is the same.
 
+import { status } from '../live/live.js';
 import { Problem } from './api.js';
 import { useCallback, useEffect, useRef, useState } from './view.js';
 
@@ -27,6 +28,11 @@ export function useLoad(key, read) {
     );
     return () => stop.abort();
   }, [key, turn]);
+  // What failed for want of a connection is read when there is one.
+  const connected = status.value.state === 'open';
+  useEffect(() => {
+    if (connected && state.error?.status === 0) setTurn((before) => before + 1);
+  }, [connected]);
   const reload = useCallback(() => setTurn((before) => before + 1), []);
   const set = useCallback((/** @type {T} */ value) => setState({ key, value, error: null }), [key]);
   const same = state.key === key;

@@ -28,6 +28,8 @@ class Source {
   /** The number of the run's last line. */
   last = 0;
   ended = false;
+  /** Whether the first lines were read. */
+  opened = false;
   /** What went wrong last. @type {Error|null} */
   error = null;
   /** Readings under way. */
@@ -141,6 +143,7 @@ export class WholeLog extends Source {
     );
     if (!page) return false;
     this.take(page);
+    this.opened = true;
     this.listen(page.last, (data) => this.keep(data.lines));
     return true;
   }
@@ -233,7 +236,6 @@ export class FilteredLog extends Source {
     this.from = Number.MAX_SAFE_INTEGER;
     this.to = 0;
     this.reading = false;
-    this.opened = false;
     this.failedAt = 0;
   }
 

@@ -110,6 +110,12 @@ export function LogViewer({ run, filter, start, steps }) {
     };
   }, [source]);
 
+  // What could not be opened for want of a connection is opened when there is one.
+  const connected = status.value.state === 'open';
+  useEffect(() => {
+    if (connected && source.error && !source.opened) source.open(linesOf(location.hash)?.[0] ?? null);
+  }, [connected, source]);
+
   // The rows look different: the clock, the marks, or what is chosen changed.
   // These are what rows show.
   useEffect(() => viewport.current?.repaint(), [clock, hash, start, filter.contains]);

@@ -85,7 +85,10 @@ export class Viewport {
       },
       passive,
     );
-    for (const [target, name, held] of /** @type {const} */ ([[scroller, 'pointerdown', true], [window, 'pointerup', false]])) {
+    for (const [target, name, held] of /** @type {const} */ ([
+      [scroller, 'pointerdown', true],
+      [window, 'pointerup', false],
+    ])) {
       target.addEventListener(
         name,
         () => {

@@ -137,7 +137,8 @@ function Head({ run }) {
 
 /** What failed, above the log. @param {{run: RunDetail}} props */
 function Errors({ run }) {
-  const [open, setOpen] = useState(true);
+  const [toggled, setOpen] = useState(/** @type {boolean|null} */ (null));
+  const open = toggled ?? Boolean(run.failure);
   const steps = run.steps.filter((step) => step.failure || step.first_failure);
   if (!run.failure && steps.length === 0) return null;
   const failed = run.tasks.failed;
@@ -153,10 +154,9 @@ function Errors({ run }) {
         html`<ul>
           ${steps.map((step) => {
             const failure = step.failure ?? step.first_failure;
-            const first = step.first_failure && step.first_failure.message !== failure?.message ? step.first_failure : null;
             return html`<li>
               <span class="errors-step">${step.name}</span>
-              <span><${Cause} failure=${failure} /> <${Foreign} text=${failure?.message ?? ''} max=${400} />${first && html`<br /><span class="faint">first: </span><${Cause} failure=${first} /> <${Foreign} text=${first.message} max=${300} />`}</span>
+              <span><${Cause} failure=${failure} /> <${Foreign} text=${failure?.message ?? ''} max=${400} /></span>
               <a href=${`/runs/${run.id}?tab=tasks&step=${step.name}&state=failed`}>${count(step.tasks.failed)} failed</a>
             </li>`;
           })}
