@@ -92,7 +92,7 @@ console-check: ## The same without the browser
 
 .PHONY: console-vendor
 console-vendor: ## Brings the console's libraries anew from the packages of tests/console/package-lock.json
-	cd tests/console && npm ci --ignore-scripts --loglevel=error && node vendor.mjs
+	cd tests/console && npm install --no-save --ignore-scripts --loglevel=error && node vendor.mjs
 
 ##@ Plugins (GUEST_TOOLCHAIN = auto, rustup or debian)
 

@@ -123,6 +123,15 @@ test('frames while ten thousand lines a second arrive', { skip: missing }, async
   );
   await page.goto(`${server.base}/runs/${run}`);
   await until(page, 'source.last > 100');
+  const debug = await page.context().newCDPSession(page);
+  await debug.send('Performance.enable');
+  const spent = async () => {
+    const { metrics } = await debug.send('Performance.getMetrics');
+    return metrics
+      .filter(({ name }) => /^(Script|Layout|RecalcStyle)Duration$/.test(name))
+      .reduce((sum, { value }) => sum + value, 0);
+  };
+  const before = await spent();
   const seen = await page.evaluate(async () => {
     const { source } = /** @type {any} */ (document.querySelector('.log-rows'));
     const [from, start] = [source.last, performance.now()];
@@ -137,13 +146,16 @@ test('frames while ten thousand lines a second arrive', { skip: missing }, async
     }
     const seconds = (at - start) / 1_000;
     return {
+      all: frames,
       frames: Math.round(frames / seconds),
       lines: Math.round((source.last - from) / seconds),
       longest: Math.round(longest),
     };
   });
+  const after = await spent();
   report({
     'frames a second while lines arrive': seen.frames,
+    'script, style and layout of a frame then (ms)': Number((((after - before) * 1_000) / Math.max(1, seen.all)).toFixed(1)),
     'lines a second then': seen.lines,
     'longest frame then (ms)': seen.longest,
   });

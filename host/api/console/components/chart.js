@@ -34,7 +34,7 @@ export function Chart({ at, lines }) {
           height: HEIGHT,
           legend: { show: false },
           cursor: { y: false, points: { size: 5 } },
-          padding: [8, 8, 0, 0],
+          padding: [8, 26, 0, 0],
           axes: [
             { ...axis, values: (_, at) => at.map((second) => time(new Date(second * 1_000).toISOString())), space: 90, size: 30 },
             { ...axis, size: 44 },

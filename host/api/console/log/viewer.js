@@ -331,7 +331,7 @@ function Tools({ filter, steps, wrap, toggleWrap, clock, nextClock, copy, copied
       <span class="grow"></span>
       <button class=${following ? 'on' : ''} aria-pressed=${following} onClick=${following ? letGo : follow} title="Keep the newest line in sight (f)">Follow</button>
       <button class=${wrap ? 'on' : ''} aria-pressed=${wrap} onClick=${toggleWrap} title="Wrap long lines (w)">Wrap</button>
-      <button onClick=${nextClock} title="How times are told">⏱ ${clock}</button>
+      <button onClick=${nextClock} title="How times are told">${clock === 'none' ? 'no times' : clock}</button>
       <button onClick=${copy} title="Copy the chosen lines, or those in sight">${copied || 'Copy'}</button>
       <button onClick=${() => save('text')} title="Download as text">.log</button>
       <button onClick=${() => save('ndjson')} title="Download as NDJSON">.ndjson</button>

@@ -72,7 +72,7 @@ function Numbers({ told }) {
       <section class="tile" aria-label="Worker">
         <h2>Worker ${load.draining ? html`<span class="tag warn">draining</span>` : ''}</h2>
         <${Meter} name="Slots" value=${share(load.running, load.slots)} text=${`${load.running} of ${load.slots}`} />
-        <${Meter} name="Memory budget" value=${share(load.reserved_bytes, load.memory_bytes)} text=${`${size(load.reserved_bytes)} of ${size(load.memory_bytes)}`} />
+        <${Meter} name="Memory" value=${share(load.reserved_bytes, load.memory_bytes)} text=${`${size(load.reserved_bytes)} of ${size(load.memory_bytes)}`} />
         <p class="faint">${told.oldest_due ? html`oldest waiting task: ${ago(told.oldest_due, now.value)}` : 'nothing waits'}</p>
       </section>
       <section class="tile" aria-label="Store">
