@@ -257,21 +257,6 @@ impl Jobs {
         Ok(())
     }
 
-    /// Makes sure that the files of a run are there, to say which is not; the store looks again when it creates the run.
-    async fn check_files(&self, files: &BTreeMap<FileName, Digest>) -> Result<(), JobError> {
-        if files.len() > MAX_RUN_FILES {
-            return Err(JobError::Files(files.len()));
-        }
-        for (name, &digest) in files {
-            match self.store.file(digest).await {
-                Ok(_) => {}
-                Err(StoreError::NotFound("file")) => return Err(JobError::File { name: name.clone(), digest }),
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(())
-    }
-
     /// Checks a component and stores it as a plugin under the name that it calls itself.
     ///
     /// # Errors

@@ -127,14 +127,32 @@ test('301 workers of 200 lines each lose and repeat none', { skip: missing }, as
 const held = (/** @type {string} */ id) =>
   `id = "${id}"\nname = "Held"\n[step.only]\nplugin = "generator"\nworker_count = 4\nlog_count = 100000\nlog_delay_ms = 20\ntimeout = "10m"\nconcurrency = 2\n`;
 
-test('a run is paused, resumed and cancelled', { skip: missing }, async () => {
+test('a run is paused, processed task by task, resumed and cancelled', { skip: missing }, async () => {
   const context = await browser.newContext();
   const page = await open(context);
+  const second = await open(context);
   const run = await server.run(held('held'));
+  await server.define('id = "stepwise"\n[step.one]\nplugin = "generator"\nworker_count = 3\nlog_count = 5\n');
+  const stepwise = (
+    await server.api('/definitions/stepwise/runs', {
+      method: 'POST',
+      body: '{"paused":true}',
+      headers: { 'content-type': 'application/json' },
+    })
+  ).id;
   await page.goto(`${server.base}/runs/${run}`);
   await page.getByRole('button', { name: 'Pause' }).click();
   await page.waitForSelector('.run-title .state.paused');
   assert.equal((await server.api(`/runs/${run}`)).state, 'paused');
+  // Exactly one task is done although the run is paused; its panel opens.
+  const done = (await server.api(`/runs/${stepwise}`)).tasks.succeeded;
+  assert.equal(done, 0);
+  await second.goto(`${server.base}/runs/${stepwise}`);
+  await second.getByRole('button', { name: 'Process next' }).click();
+  await second.locator('.panel .attempt.succeeded').waitFor();
+  const after = await server.api(`/runs/${stepwise}`);
+  assert.deepEqual([after.state, after.tasks.succeeded], ['paused', 1]);
+  assert.deepEqual(second.errors, []);
   await page.getByRole('button', { name: 'Resume' }).click();
   await page.waitForSelector('.run-title .state.running');
   await page.getByRole('button', { name: 'Cancel' }).click();

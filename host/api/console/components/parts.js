@@ -24,7 +24,7 @@ export function State({ state, stopping }) {
   }</span>`;
 }
 
-const ORDER = /** @type {const} */ (['succeeded', 'failed', 'cancelled', 'running', 'retrying', 'queued']);
+const ORDER = /** @type {const} */ (['succeeded', 'failed', 'cancelled', 'skipped', 'running', 'retrying', 'queued']);
 
 /** How far the tasks are, as a bar. @param {{tasks: import('../lib/types.js').TaskCounts}} props */
 export function Progress({ tasks }) {

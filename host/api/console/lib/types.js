@@ -2,10 +2,10 @@
 
 /** @typedef {'queued'|'running'|'paused'|'succeeded'|'failed'|'cancelled'} RunState */
 /** @typedef {'blocked'|'running'|'succeeded'|'failed'|'cancelled'|'skipped'} StepState */
-/** @typedef {'queued'|'running'|'retrying'|'succeeded'|'failed'|'cancelled'} TaskState */
+/** @typedef {'queued'|'running'|'retrying'|'succeeded'|'failed'|'cancelled'|'skipped'} TaskState */
 /** @typedef {'debug'|'info'|'warn'|'error'} Level */
 /** @typedef {{cause: string, detail?: string, message: string, retryable: boolean, backtrace?: string}} Failure */
-/** @typedef {{total: number, queued: number, running: number, retrying: number, succeeded: number, failed: number, cancelled: number}} TaskCounts */
+/** @typedef {{total: number, queued: number, running: number, retrying: number, succeeded: number, failed: number, cancelled: number, skipped: number}} TaskCounts */
 /** @typedef {{total: number, queued: number, running: number, paused: number, succeeded: number, failed: number, cancelled: number}} RunCounts */
 /** @typedef {{total: number, debug: number, info: number, warn: number, error: number}} LineCounts */
 /** @typedef {{fuel: number, peak_memory_bytes: number, cpu_us: number}} Usage */
@@ -84,6 +84,7 @@
  * @property {Usage} usage
  * @property {number} lines
  * @property {number} suppressed
+ * @property {LogLine[]} [log_tail]
  */
 /** @typedef {Task & {input: unknown, output: unknown, attempts: Attempt[]}} TaskDetail */
 /** @typedef {{items: Task[], next?: string, counts: TaskCounts}} TaskPage */

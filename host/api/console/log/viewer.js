@@ -17,7 +17,7 @@ import { Viewport } from './viewport.js';
 /** The most lines that are copied at once. */
 const MOST_COPIED = 10_000;
 /** How often what is around the rows is drawn, in milliseconds. */
-const AROUND = 60;
+const AROUND = 100;
 const CLOCKS = /** @type {const} */ (['relative', 'local', 'utc', 'none']);
 
 /** `#L5` or `#L5-L9`. @param {string} hash @returns {[number, number]|null} */

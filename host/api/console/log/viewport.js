@@ -187,7 +187,7 @@ export class Viewport {
   scrolled() {
     const at = this.scroller.scrollTop;
     const by = at - this.offset;
-    if (by === 0) return;
+    if (Math.abs(by) < 1) return;
     this.offset = at;
     if (this.isUsers()) this.pinned = null;
     if (this.exact) {
@@ -248,8 +248,11 @@ export class Viewport {
 
   /** @param {number} offset */
   setOffset(offset) {
-    if (Math.abs(this.scroller.scrollTop - offset) > 0.6) this.scroller.scrollTop = offset;
-    this.offset = this.scroller.scrollTop;
+    const bounded = Math.max(0, Math.min(offset, this.tall - this.height));
+    if (Math.abs(this.offset - bounded) < 0.6) return;
+    // Not read back: that would lay everything out once more with each frame. What the browser rounds is less than a pixel.
+    this.scroller.scrollTop = bounded;
+    this.offset = bounded;
   }
 
   /** Goes to a row and shows it at a share of the height. @param {number} row @param {number} [share] */

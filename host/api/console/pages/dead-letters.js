@@ -3,8 +3,8 @@
 import { act, confirm } from '../components/dialog.js';
 import { headline, may } from '../components/frame.js';
 import { Cause, Empty, Foreign, Trouble } from '../components/parts.js';
-import { get, post } from '../lib/api.js';
-import { ago, count, tail } from '../lib/format.js';
+import { get, post, query } from '../lib/api.js';
+import { ago, count, tail, words } from '../lib/format.js';
 import { useLoad } from '../lib/load.js';
 import { html, now, useEffect } from '../lib/view.js';
 
@@ -52,12 +52,12 @@ export function DeadLettersPage() {
   useEffect(() => {
     headline.value = { title: 'Dead letters', state: '' };
   }, []);
-  const retry = async (/** @type {Run[]} */ runs) => {
-    const title = `Retry what failed in ${count(runs.length)} ${runs.length === 1 ? 'run' : 'runs'}?`;
-    const text = 'Every failed task of these runs is queued again, and the steps that were skipped because of them.';
+  const retry = async (/** @type {Run[]} */ runs, /** @type {Group} */ group) => {
+    const title = `Retry what failed of this in ${count(runs.length)} ${runs.length === 1 ? 'run' : 'runs'}?`;
+    const text = `Every task of these runs that failed with the cause “${words(group.failure.cause)}” is queued again, and the steps that were skipped because of it.`;
     if (!(await confirm({ title, text, action: 'Retry' }))) return;
     await act(async () => {
-      for (const run of runs) await post(`/runs/${run.id}/retry`);
+      for (const run of runs) await post(`/runs/${run.id}/retry${query({ cause: group.failure.cause })}`);
     }, 'They are queued again');
     reload();
   };
@@ -72,7 +72,14 @@ export function DeadLettersPage() {
             <span class="group-count">${count(group.tasks.length)}</span>
             <div><${Cause} failure=${group.failure} /> <${Foreign} text=${group.failure.message} max=${300} /></div>
             <span class="grow"></span>
-            ${may('operator') && html`<button onClick=${() => retry([...group.runs.values()].filter((run) => run.ended_at))}>Retry</button>`}
+            ${
+              may('operator') &&
+              html`<button onClick=${() =>
+                retry(
+                  [...group.runs.values()].filter((run) => run.ended_at),
+                  group,
+                )}>Retry</button>`
+            }
           </header>
           <ul>
             ${[...group.runs.values()].slice(0, 6).map((run) => {

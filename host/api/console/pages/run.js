@@ -91,6 +91,14 @@ function Head({ run }) {
     const text = `${count(left)} tasks have not ended: those that wait are cancelled, those at work are told to end.`;
     if (await confirm({ title: 'Cancel this run?', text, action: 'Cancel the run', danger: true })) await command('cancel');
   };
+  const [busy, setBusy] = useState(false);
+  // Runs one task although the run is paused, and shows what came of it.
+  const next = async () => {
+    setBusy(true);
+    const processed = await act(() => post(`/runs/${run.id}/process-next`));
+    setBusy(false);
+    if (processed) setParams({ panel: processed.task.id });
+  };
   const again = async () => {
     const started = await act(() => post(`/definitions/${run.definition}/runs`, { parameters: run.parameters }));
     if (started) go(`/runs/${started.id}`);
@@ -113,9 +121,9 @@ function Head({ run }) {
           operator &&
           html`<div class="buttons">
             ${!ended && run.state !== 'paused' && !run.stopping && html`<button onClick=${() => command('pause')}>Pause</button>`}
-            ${run.state === 'paused' && html`<button class="primary" onClick=${() => command('resume')}>Resume</button>`}
+            ${run.state === 'paused' && html`<button onClick=${next} disabled=${busy}>${busy ? 'Processing…' : 'Process next'}</button><button class="primary" onClick=${() => command('resume')}>Resume</button>`}
             ${!ended && html`<button class="danger" disabled=${Boolean(run.stopping)} onClick=${cancel}>Cancel</button>`}
-            ${ended && run.tasks.failed > 0 && html`<button onClick=${() => command('retry')}>Retry failed</button>`}
+            ${ended && run.tasks.failed + run.tasks.cancelled > 0 && html`<button onClick=${() => command('retry')}>Retry failed</button>`}
             ${ended && html`<button onClick=${again}>Run again</button>`}
             ${ended && html`<button onClick=${erase}>Delete</button>`}
           </div>`

@@ -329,10 +329,6 @@ pub struct TriggerRequest {
     /// Start it paused: none of its tasks starts before it is resumed, but those that `process-next` takes.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub paused: bool,
-    /// Uploaded files that its plugins may read: the digest of each, under the name that they read it by.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schema(example = json!({"rows": "sha256:…"}))]
-    pub files: BTreeMap<String, String>,
 }
 
 /// What a retry does, or would do.

@@ -156,13 +156,3 @@ pub(crate) fn tail(kv: &dyn KvRead, task: TaskId, tail: &Tail) -> Tx<Vec<LogReco
     }
     Ok(lines)
 }
-
-fn size(line: &LogRecord) -> usize {
-    line.message.len() + line.fields.as_deref().map_or(0, str::len)
-}
-
-/// Finds a text in upper or lower case.
-fn searcher(text: &str) -> Tx<Regex> {
-    let pattern = RegexBuilder::new(&regex::escape(text)).case_insensitive(true).size_limit(SEARCH_BYTES).build();
-    pattern.map_err(|error| StoreError::Conflict(format!("this text can't be searched for: {error}")).into())
-}

@@ -22,7 +22,7 @@ function StepCard({ step, chosen }) {
   const [toggled, setToggled] = useState(/** @type {boolean|null} */ (null));
   const open = toggled ?? (step.state === 'running' || chosen);
   const { tasks } = step;
-  const done = tasks.succeeded + tasks.failed + tasks.cancelled;
+  const done = tasks.succeeded + tasks.failed + tasks.cancelled + tasks.skipped;
   const body = `step-${step.index}`;
   return html`
     <article class=${`step ${step.state}${chosen ? ' chosen' : ''}`} data-step=${step.name} data-state=${step.state}>

@@ -1,7 +1,9 @@
 // One task: what it was given, what it gave, and each attempt at it.
 
+import { act } from '../../components/dialog.js';
+import { may } from '../../components/frame.js';
 import { Cause, Foreign, Levels, Moment, State, seen, Trouble } from '../../components/parts.js';
-import { get } from '../../lib/api.js';
+import { get, post } from '../../lib/api.js';
 import { count, duration, short, size } from '../../lib/format.js';
 import { useKeys } from '../../lib/keys.js';
 import { useLoad } from '../../lib/load.js';
@@ -20,7 +22,7 @@ export function TaskPanel({ id, run }) {
   // Read anew when an attempt ended.
   useEffect(() => {
     if (task && !task.ended_at) reload();
-  }, [run.attempts]);
+  }, [run.attempts, run.tasks.queued, run.tasks.running]);
   return html`
     <aside class="panel" aria-label="Task">
       <header>
@@ -30,13 +32,17 @@ export function TaskPanel({ id, run }) {
         <button class="quiet" aria-label="Close the task" onClick=${close}>✕</button>
       </header>
       <${Trouble} problem=${error} retry=${reload} />
-      ${task && html`<${Body} task=${task} />`}
+      ${task && html`<${Body} task=${task} reload=${reload} />`}
     </aside>
   `;
 }
 
-/** @param {{task: import('../../lib/types.js').TaskDetail}} props */
-function Body({ task }) {
+/** @param {{task: import('../../lib/types.js').TaskDetail, reload: () => void}} props */
+function Body({ task, reload }) {
+  const order = async (/** @type {'retry'|'skip'|'cancel'} */ name, /** @type {string} */ done) => {
+    await act(() => post(`/tasks/${task.id}/${name}`), done);
+    reload();
+  };
   return html`
     <dl class="pairs">
       <div><dt>Id</dt><dd><code>${task.id}</code></dd></div>
@@ -48,7 +54,12 @@ function Body({ task }) {
       <div><dt>Used</dt><dd>${duration(task.usage.cpu_us / 1_000)} processor, ${size(task.usage.peak_memory_bytes)}${task.usage.fuel ? `, ${short(task.usage.fuel)} fuel` : ''}</dd></div>
       ${task.due_at && html`<div><dt>Due</dt><dd><${Moment} at=${task.due_at} /></dd></div>`}
     </dl>
-    <p><button onClick=${() => setParams({ tab: null, task: task.id, step: null, panel: null, level: null, q: null })}>Its log</button></p>
+    <div class="buttons">
+      <button onClick=${() => setParams({ tab: null, task: task.id, step: null, panel: null, level: null, q: null })}>Its log</button>
+      ${may('operator') && ['failed', 'cancelled', 'skipped'].includes(task.state) && html`<button onClick=${() => order('retry', 'It is queued again')}>Retry</button>`}
+      ${may('operator') && ['queued', 'retrying', 'failed'].includes(task.state) && html`<button onClick=${() => order('skip', 'It is skipped')}>Skip</button>`}
+      ${may('operator') && ['queued', 'retrying', 'running'].includes(task.state) && html`<button class="danger" onClick=${() => order('cancel', 'It is being cancelled')}>Cancel</button>`}
+    </div>
     ${task.failure && html`<div class="failure"><${Cause} failure=${task.failure} /><p><${Foreign} text=${task.failure.message} max=${4_000} /></p></div>`}
     <h3>Attempts</h3>
     ${task.attempts.length === 0 && html`<p class="faint">None has ended yet.</p>`}
@@ -56,6 +67,15 @@ function Body({ task }) {
       (attempt) => html`<div class=${`attempt ${attempt.end}`}>
         <div class="attempt-head"><strong>${attempt.number}</strong><span>${attempt.end}</span>${attempt.failure && html`<${Cause} failure=${attempt.failure} />`}<span class="grow"></span><span class="number">${duration(attempt.duration_ms)}</span></div>
         ${attempt.failure && html`<p><${Foreign} text=${attempt.failure.message} max=${4_000} /></p>`}
+        ${
+          (attempt.log_tail?.length ?? 0) > 0 &&
+          html`<details><summary>Its last lines</summary><pre tabindex="0">${seen(
+            (attempt.log_tail ?? [])
+              .map((line) => `${line.seq}  ${line.message}`)
+              .join('\n')
+              .slice(0, MOST),
+          )}</pre></details>`
+        }
         ${attempt.failure?.backtrace && html`<details><summary>Backtrace</summary><pre tabindex="0">${seen(attempt.failure.backtrace)}</pre></details>`}
         <p class="faint">${count(attempt.usage.fuel)} fuel · ${size(attempt.usage.peak_memory_bytes)} · ${duration(attempt.usage.cpu_us / 1_000)} processor · ${count(attempt.lines)} lines${attempt.suppressed > 0 ? ` · ${count(attempt.suppressed)} suppressed` : ''}</p>
       </div>`,

@@ -10,7 +10,7 @@ import { Viewport } from '../../log/viewport.js';
 
 /** @typedef {import('../../lib/types.js').Task} Task */
 
-const STATES = /** @type {const} */ (['queued', 'running', 'retrying', 'succeeded', 'failed', 'cancelled']);
+const STATES = /** @type {const} */ (['queued', 'running', 'retrying', 'succeeded', 'failed', 'cancelled', 'skipped']);
 /** Tasks of one request. */
 const PAGE = 200;
 /** What is in sight is read anew no more often than this while the run goes on, in milliseconds. */
