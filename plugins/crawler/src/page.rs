@@ -11,7 +11,7 @@ use lol_html::{ElementContentHandlers, HtmlRewriter, MemorySettings, Selector, S
 use serde::Serialize;
 
 /// Memory of the parser beside the page: open elements, and what it keeps of unfinished tags.
-const PARSER_BYTES: usize = 16 << 20;
+const PARSER_BYTES: usize = 8 << 20;
 /// Links of a page that are looked at. More make the page incomplete, which its output says.
 const MAX_LINKS: usize = 50_000;
 /// Headings that are kept.
@@ -77,8 +77,24 @@ pub(crate) struct Wanted<'a> {
 
 /// Parses a page. The error says why that can't be done.
 pub(crate) fn parse(html: &str, wanted: &Wanted<'_>) -> Result<Page, String> {
+    let (mut page, without_scripts) = parse_once(html, wanted)?;
+    if !without_scripts.is_empty() {
+        // A crawler runs no scripts: what is there for those who don't leads on, too.
+        let wanted = Wanted { tags: &[], text_bytes: 0, ..*wanted };
+        let (more, _) = parse_once(&without_scripts, &wanted)?;
+        more.links.into_iter().for_each(|link| page.link(link.href, link.nofollow));
+        page.refresh = page.refresh.or(more.refresh);
+    }
+    Ok(page)
+}
+
+/// Parses a document; and what is in its `noscript` elements, which to the parser is text.
+fn parse_once(html: &str, wanted: &Wanted<'_>) -> Result<(Page, String), String> {
     let page = RefCell::new(Page::default());
+    let without_scripts = RefCell::new(String::new());
     let (title, heading, body) = (Text::default(), Text::default(), Text::default());
+    // How many templates are open: their content is not part of the page.
+    let templates = Rc::new(Cell::new(0_u32));
     let tagged: Vec<_> = wanted.tags.iter().map(|_| Tagged::default()).collect();
     // Whether a block began or ended since the last text.
     let gap = Rc::new(Cell::new(false));
@@ -87,7 +103,23 @@ pub(crate) fn parse(html: &str, wanted: &Wanted<'_>) -> Result<Page, String> {
     let mut settings = Settings::new().with_memory_settings(memory).with_strict(false);
     settings = settings
         .append_element_content_handler(element!("a, area, iframe, frame, base, link, meta, html", |element: &mut Element| {
-            page.borrow_mut().element(element, wanted.user_agent);
+            if templates.get() == 0 {
+                page.borrow_mut().element(element, wanted.user_agent);
+            }
+            Ok(())
+        }))
+        .append_element_content_handler(element!("template", |element: &mut Element| {
+            templates.set(templates.get() + 1);
+            let templates = templates.clone();
+            element.on_end_tag(end_tag!(move |_| {
+                templates.set(templates.get().saturating_sub(1));
+                Ok(())
+            }))
+        }))
+        .append_element_content_handler(text!("noscript", |chunk: &mut TextChunk| {
+            if chunk.text_type() == TextType::RawText && templates.get() == 0 {
+                without_scripts.borrow_mut().push_str(chunk.as_str());
+            }
             Ok(())
         }))
         .append_element_content_handler(element!("h1, h2, h3, h4, h5, h6", |element: &mut Element| {
@@ -124,7 +156,8 @@ pub(crate) fn parse(html: &str, wanted: &Wanted<'_>) -> Result<Page, String> {
             Ok(())
         }))
         .append_document_content_handler(doc_text!(|chunk: &mut TextChunk| {
-            if !matches!(chunk.text_type(), TextType::Data | TextType::PlainText | TextType::CDataSection) {
+            let is_text = matches!(chunk.text_type(), TextType::Data | TextType::PlainText | TextType::CDataSection);
+            if !is_text || templates.get() > 0 {
                 return Ok(());
             }
             let Page { text: kept, text_cut, .. } = &mut *page.borrow_mut();
@@ -155,7 +188,7 @@ pub(crate) fn parse(html: &str, wanted: &Wanted<'_>) -> Result<Page, String> {
     for text in page.title.iter_mut().chain([&mut page.text]).chain(page.headings.iter_mut().map(|heading| &mut heading.text)) {
         text.truncate(text.trim_end().len());
     }
-    Ok(page)
+    Ok((page, without_scripts.into_inner()))
 }
 
 impl Page {
