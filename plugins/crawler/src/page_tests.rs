@@ -47,7 +47,9 @@ fn links_are_what_leads_a_reader_on() {
 
 #[test]
 fn templates_are_no_part_of_a_page_and_noscript_is() {
-    let page = parsed("<template><a href=no><p>no<template></template></p></template><noscript><iframe src='toc.html'></noscript>yes<a href=x>");
+    let page = parsed(
+        "<template><a href=no><p>no<template></template></p></template><noscript><iframe src='toc.html'></noscript>yes<a href=x>",
+    );
     assert_eq!(page.links.iter().map(|link| link.href.as_str()).collect::<Vec<_>>(), ["x", "toc.html"]);
     assert_eq!(page.text, "yes");
 }

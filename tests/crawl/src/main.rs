@@ -58,8 +58,15 @@ async fn main() -> ExitCode {
     same &= compare("broken", &found.of("broken"), &walked.broken.keys().cloned().collect());
     same &= compare("failed", &found.of("failed"), &Default::default());
     same &= compare("skipped", &found.of("skipped"), &Default::default());
-    let linkers = |broken: &std::collections::BTreeMap<_, std::collections::BTreeSet<String>>| broken.values().map(|pages| pages.len()).sum::<usize>();
-    println!("broken links: {} addresses, {} links to them by the crawl, {} by the walk", walked.broken.len(), linkers(&found.broken), linkers(&walked.broken));
+    let linkers = |broken: &std::collections::BTreeMap<_, std::collections::BTreeSet<String>>| {
+        broken.values().map(|pages| pages.len()).sum::<usize>()
+    };
+    println!(
+        "broken links: {} addresses, {} links to them by the crawl, {} by the walk",
+        walked.broken.len(),
+        linkers(&found.broken),
+        linkers(&walked.broken)
+    );
     same &= found.broken == walked.broken;
     if same { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -47,7 +47,8 @@ impl Site {
     pub async fn of(router: Router, listen: &str) -> Self {
         let requests = Requests::default();
         let router = router.layer(from_fn_with_state(requests.clone(), note));
-        let listener = TcpListener::bind(listen).await.unwrap_or_else(|error| panic!("the site can't listen on {listen}: {error}"));
+        let listener =
+            TcpListener::bind(listen).await.unwrap_or_else(|error| panic!("the site can't listen on {listen}: {error}"));
         let address = listener.local_addr().expect("a listener has an address");
         let server = tokio::spawn(async move {
             axum::serve(listener, router).await.expect("the site serves");

@@ -1,12 +1,12 @@
-//! An independent walk of a site's files: another parser (html5ever, with a tree), another notion of what an address is (the file
+//! An independent walk of a site's files: another parser (html5gum, no relative of the plugin's), another notion of what an address is (the file
 //! behind it), and no network.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use html5gum::{DefaultEmitter, Token, Tokenizer};
 use percent_encoding::percent_decode_str;
 use rayon::prelude::*;
-use scraper::{ElementRef, Html, Selector};
 use url::Url;
 
 /// What can be reached on a site. Addresses are paths with their queries, decoded, without the name `index.html`.
@@ -74,7 +74,10 @@ pub fn walk(root: &Path, starts: &[&str], prefixes: &[&str]) -> Walk {
         if level.is_empty() {
             return found;
         }
-        next = std::mem::take(&mut level).into_par_iter().map(|(page, file)| (page.clone(), links(&page, &file, prefixes))).collect();
+        next = std::mem::take(&mut level)
+            .into_par_iter()
+            .map(|(page, file)| (page.clone(), links(&page, &file, prefixes)))
+            .collect();
     }
 }
 
@@ -93,48 +96,70 @@ fn behind(root: &Path, target: &str) -> Behind {
 /// What a page links to, each once, itself aside.
 fn links(page: &str, file: &Path, prefixes: &[&str]) -> Vec<String> {
     let text = std::fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-    let document = Html::parse_document(&text);
+    let mut document = Document::default();
+    document.read(&text);
     let own = Url::parse("http://site.test").and_then(|site| site.join(&encoded(page))).expect("a path is an address");
-    let base = document.select(&selector("base[href]")).next().and_then(|base| own.join(base.attr("href")?).ok()).unwrap_or(own);
-    let mut targets = BTreeSet::new();
-    let mut take = |href: &str| {
-        if let Some(target) = target(&base, href).filter(|target| target != page)
-            && prefixes.iter().any(|prefix| target.starts_with(prefix))
-        {
-            targets.insert(target);
-        }
-    };
-    collect(&document, &mut take);
-    for noscript in document.select(&selector("noscript")) {
-        collect(&Html::parse_document(&noscript.text().collect::<String>()), &mut take);
-    }
-    targets.into_iter().collect()
+    let base = document.base.and_then(|base| own.join(&base).ok()).unwrap_or(own);
+    let targets = document.links.iter().filter_map(|href| target(&base, href)).filter(|target| target != page);
+    let inside = targets.filter(|target| prefixes.iter().any(|prefix| target.starts_with(prefix)));
+    inside.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
-fn collect(document: &Html, take: &mut impl FnMut(&str)) {
-    let followed = "a[href], area[href], iframe[src], frame[src], link[rel~=canonical][href], meta[http-equiv=refresh i][content]";
-    for element in document.select(&selector(followed)) {
-        let in_template = element.ancestors().filter_map(ElementRef::wrap).any(|ancestor| ancestor.value().name() == "template");
-        let nofollow = element.attr("rel").is_some_and(|rel| rel.split_whitespace().any(|word| word.eq_ignore_ascii_case("nofollow")));
-        if in_template || nofollow {
-            continue;
-        }
-        match element.value().name() {
-            "iframe" | "frame" => take(element.attr("src").unwrap_or_default()),
-            "meta" => {
-                let content = element.attr("content").unwrap_or_default();
-                if let Some((_, to)) = content.to_ascii_lowercase().split_once("url=") {
-                    // In the same place, with its own letters.
-                    take(&content[content.len() - to.len()..]);
+/// What a document says of links.
+#[derive(Default)]
+struct Document {
+    base: Option<String>,
+    links: Vec<String>,
+    /// Templates that are open: what is in them is no part of the page.
+    templates: usize,
+}
+
+impl Document {
+    fn read(&mut self, text: &str) {
+        let mut emitter = DefaultEmitter::default();
+        emitter.naively_switch_states(true);
+        let mut in_noscript = false;
+        for Ok(token) in Tokenizer::new_with_emitter(text, emitter) {
+            match token {
+                Token::StartTag(tag) => {
+                    let name = String::from_utf8_lossy(&tag.name).into_owned();
+                    in_noscript = name == "noscript";
+                    self.templates += usize::from(name == "template");
+                    let attribute = |wanted: &str| {
+                        let (_, value) = tag.attributes.iter().find(|(name, _)| name.as_slice() == wanted.as_bytes())?;
+                        Some(String::from_utf8_lossy(&value.value).into_owned())
+                    };
+                    if self.templates == 0 {
+                        self.element(&name, attribute);
+                    }
                 }
+                Token::EndTag(tag) if tag.name.as_slice() == b"template" => self.templates = self.templates.saturating_sub(1),
+                // For a browser with scripts this is text.
+                Token::String(text) if in_noscript => self.read(&String::from_utf8_lossy(&text)),
+                _ => in_noscript = false,
             }
-            _ => take(element.attr("href").unwrap_or_default()),
         }
     }
-}
 
-fn selector(text: &str) -> Selector {
-    Selector::parse(text).expect("a selector")
+    fn element(&mut self, name: &str, attribute: impl Fn(&str) -> Option<String>) {
+        let has = |name: &str, word: &str| {
+            let list = attribute(name).unwrap_or_default().to_ascii_lowercase();
+            list.split_ascii_whitespace().any(|other| other == word)
+        };
+        match name {
+            "a" | "area" if !has("rel", "nofollow") => self.links.extend(attribute("href")),
+            "link" if has("rel", "canonical") => self.links.extend(attribute("href")),
+            "iframe" | "frame" => self.links.extend(attribute("src")),
+            "base" if self.base.is_none() => self.base = attribute("href"),
+            "meta" if has("http-equiv", "refresh") => {
+                let content = attribute("content").unwrap_or_default();
+                // In the same place, with its own letters.
+                let at = content.to_ascii_lowercase().find("url=").map(|at| at + 4);
+                self.links.extend(at.map(|at| content[at..].trim_matches(['"', '\'']).to_owned()));
+            }
+            _ => {}
+        }
+    }
 }
 
 /// The address of a link on this site; none where it leads elsewhere.

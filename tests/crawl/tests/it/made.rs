@@ -30,7 +30,8 @@ pub(crate) fn make(root: &Path, seed: u64, pages: usize) {
             writeln!(html, "<a href=\"{link}\">{target}</a>").expect("a text takes text");
         }
         if number % 10 == 3 {
-            writeln!(html, "<a href=\"/lost/{}.html#x\">lost</a><a href=\"/files/{}.txt\">file</a>", number % 7, number % 5).expect("text");
+            writeln!(html, "<a href=\"/lost/{}.html#x\">lost</a><a href=\"/files/{}.txt\">file</a>", number % 7, number % 5)
+                .expect("text");
             html.push_str("<a href=\"http://elsewhere.test/\">out</a><a href=\"mailto:a@b.test\">mail</a><a href=\"/never\" rel=nofollow>no</a>\n");
         }
         let file = root.join(own.trim_start_matches('/'));
