@@ -1,5 +1,5 @@
-//! An independent walk of a site's files: another parser (html5gum, no relative of the plugin's), another notion of what an address is (the file
-//! behind it), and no network.
+//! An independent walk of a site's files: another parser (html5gum, no relative of the plugin's), another notion of what an
+//! address is (the file behind it), and no network.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

@@ -42,7 +42,7 @@ async fn every_page_of_real_documentation_is_found_once() {
         println!("SKIPPED: the documentation of the Rust toolchain is not installed (rustup component add rust-docs)");
         return;
     };
-    let parts = ["/nomicon/", "/book/", "/alloc/"];
+    let parts = ["/nomicon/", "/book/", "/reference/", "/alloc/"];
     let walked = walk(&docs.root, &parts, &parts);
     assert!(walked.pages.len() > 500, "{} pages", walked.pages.len());
     let site = Site::of_folder(&docs.root, "127.0.0.1:0").await;
