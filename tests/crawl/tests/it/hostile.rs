@@ -109,7 +109,7 @@ async fn a_hostile_site_harms_nothing_but_its_own_pages() {
     let site = Site::of(site(), "127.0.0.1:0").await;
     let server = server();
     let api = server.api();
-    let lines = "max_page_bytes = 8_000_000\npage_timeout_ms = 1500\nretry = { attempts = 2, backoff = \"10ms\" }\n\
+    let lines = "max_page_bytes = 8_000_000\npage_timeout_ms = 10000\nretry = { attempts = 2, backoff = \"10ms\" }\n\
                  limits = { memory = \"24MiB\" }\nstrip_parameters = [\"utm_*\", \"gclid\"]";
     let run = start(&api, &definition(&site.host(), lines)).await;
     let ended = api.wait_for_end(&run).await;
@@ -151,7 +151,7 @@ async fn a_hostile_site_harms_nothing_but_its_own_pages() {
     let (cause, message) = failure(&found, "/down");
     assert!(cause == "plugin-error" && message.contains("answers 503 and asks to come back after 7"), "{cause}: {message}");
     let (cause, message) = failure(&found, "/slow");
-    assert!(cause == "plugin-error" && (message.contains("1500 ms") || message.contains("time")), "{cause}: {message}");
+    assert!(cause == "plugin-error" && (message.contains("10000 ms") || message.contains("time")), "{cause}: {message}");
     assert_eq!(failure(&found, "/greedy").0, "out-of-memory");
 
     // Nothing was asked for that must not be, and each spelling of a page once.
