@@ -76,6 +76,11 @@ bench: plugins tools ## Measures throughput and latency, each figure beside the 
 	cargo build --locked --release -p bulkhead -p bulkhead-bench
 	target/release/bulkhead-bench
 
+# With the build that the tests use, as the demo; BULKHEAD_BIN=target/release/bulkhead crawls with another.
+.PHONY: crawl
+crawl: plugins build ## Crawls the documentation of the Rust toolchain and compares with a walk of its files; prints pages a second
+	target/debug/bulkhead-crawl
+
 .PHONY: deny
 deny: ## Checks licences and advisories of the dependencies (needs cargo-deny)
 	cargo deny check

@@ -18,6 +18,10 @@ pub trait Plugin {
     /// A step's configuration. Its JSON Schema is derived from the type: doc comments become descriptions,
     /// `#[schemars(range(min = 1, max = 10))]` limits, `#[serde(default)]` defaults, and `#[serde(deny_unknown_fields)]` makes
     /// the host refuse a mistyped key in a definition. It must be a struct with named fields, or [`NoConfig`].
+    ///
+    /// `#[schemars(extend("x-bulkhead-limit" = "spawned_tasks"))]` on one field of whole numbers makes its value, or its default,
+    /// the most that the step may spawn, unless the definition's own limit is lower. The host counts exactly and refuses what is
+    /// beyond with [`SpawnError::Quota`](crate::SpawnError::Quota).
     type Config: DeserializeOwned + JsonSchema;
     /// What a task is spawned with.
     type Input: DeserializeOwned;

@@ -18,6 +18,14 @@ const MAX_DEPTH: usize = 64;
 /// Whole floats up to here are exact integers.
 const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
 
+/// A configuration that was checked.
+pub(super) struct Checked {
+    /// It, as JSON text.
+    pub(super) json: String,
+    /// How many tasks it lets the step spawn, where it says so.
+    pub(super) spawned_tasks: Option<u32>,
+}
+
 /// The plugins that there are, with their schemas as far as they were needed.
 pub(super) struct Plugins<'p> {
     all: &'p [KnownPlugin],
@@ -34,14 +42,14 @@ impl<'p> Plugins<'p> {
         self.all
     }
 
-    /// The configuration of a step that uses this plugin, as JSON text. It is absent only if something was reported.
+    /// The configuration of a step that uses this plugin. It is absent only if something was reported.
     pub(super) fn check(
         &mut self,
         plugin: &'p KnownPlugin,
         step: &Reader<'_>,
         header: Range<usize>,
         report: &mut Report<'_>,
-    ) -> Option<String> {
+    ) -> Option<Checked> {
         let fields = step.rest();
         let mut converter = Converter { refused: Vec::new(), report };
         let config = fields.iter().map(|field| (field.key.to_owned(), converter.field(field))).collect();
@@ -55,8 +63,9 @@ impl<'p> Plugins<'p> {
             }
         });
         let place = Place { noun: step.noun(), own_keys: step.known(), fields: &fields, header, refused };
-        schema.as_ref()?.check(&config, &place, report);
-        Some(config.to_string())
+        let schema = schema.as_ref()?;
+        schema.check(&config, &place, report);
+        Some(Checked { spawned_tasks: schema.spawned_tasks(&config), json: config.to_string() })
     }
 }
 

@@ -18,6 +18,10 @@ const MAX_ERRORS: usize = 100;
 /// How often a pattern may go back and try otherwise, on one value: a plugin's pattern must not hold the host up.
 const MAX_BACKTRACKS: usize = 100_000;
 
+/// The keyword by which a property sets one of the step's limits, and the only limit that it may name.
+const LIMIT_KEYWORD: &str = "x-bulkhead-limit";
+const SPAWNED_TASKS: &str = "spawned_tasks";
+
 /// The longest piece of a schema's own text that a message carries, in characters.
 const MAX_QUOTED: usize = 200;
 
@@ -25,6 +29,8 @@ const MAX_QUOTED: usize = 200;
 pub(super) struct Schema {
     value: Value,
     validator: Validator,
+    /// The key whose value bounds the tasks that the step may spawn.
+    spawned_tasks: Option<String>,
 }
 
 /// Where a configuration stands in the text.
@@ -69,6 +75,22 @@ enum ProblemKind {
     Value,
 }
 
+/// The property that sets `limits.spawned_tasks`, if one does. The error says what is wrong with the keyword.
+fn limit_key(schema: &Value) -> Result<Option<String>, String> {
+    let properties = schema.get("properties").and_then(Value::as_object);
+    let mut found = None;
+    for (key, property) in properties.into_iter().flatten() {
+        let Some(limit) = property.get(LIMIT_KEYWORD) else { continue };
+        if limit.as_str() != Some(SPAWNED_TASKS) {
+            return Err(format!("`{LIMIT_KEYWORD}` of {} is {}; it can be \"{SPAWNED_TASKS}\" only", quote(key), show(limit)));
+        }
+        if found.replace(key.clone()).is_some() {
+            return Err(format!("several keys have `{LIMIT_KEYWORD}`; one may"));
+        }
+    }
+    Ok(found)
+}
+
 impl Schema {
     /// Compiles a schema. The error says why that can't be done.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
@@ -76,7 +98,15 @@ impl Schema {
         let patterns = PatternOptions::fancy_regex().backtrack_limit(MAX_BACKTRACKS);
         let options = Validator::options().offline().with_pattern_options(patterns);
         let validator = options.build(&value).map_err(|error| shorten(&error.to_string()))?;
-        Ok(Self { value, validator })
+        let spawned_tasks = limit_key(&value)?;
+        Ok(Self { value, validator, spawned_tasks })
+    }
+
+    /// How many tasks the step may spawn by a valid configuration, or by the default of the key that says so.
+    pub(super) fn spawned_tasks(&self, config: &Value) -> Option<u32> {
+        let key = self.spawned_tasks.as_deref()?;
+        let value = config.get(key).or_else(|| self.value.get("properties")?.get(key)?.get("default"))?;
+        value.as_u64().map(|most| u32::try_from(most).unwrap_or(u32::MAX))
     }
 
     /// Reports what is wrong with a configuration.

@@ -56,6 +56,8 @@ pub(super) fn read<'a>(field: &Field<'a>, plugins: &mut Plugins<'_>, report: &mu
         }
     };
     let (Some(name), Some(plugin), Some(config)) = (name, plugin, config) else { return draft };
+    let mut limits = limits.unwrap_or_default();
+    limits.spawned_tasks = config.spawned_tasks.map_or(limits.spawned_tasks, |most| most.min(limits.spawned_tasks));
     draft.plan = Some(StepPlan {
         name,
         description: description.unwrap_or_default(),
@@ -65,9 +67,9 @@ pub(super) fn read<'a>(field: &Field<'a>, plugins: &mut Plugins<'_>, report: &mu
         concurrency,
         timeout: timeout.unwrap_or(DEFAULT_TIMEOUT),
         retry: retry.unwrap_or_default(),
-        limits: limits.unwrap_or_default(),
+        limits,
         allow: allow.unwrap_or_default(),
-        config,
+        config: config.json,
     });
     draft
 }

@@ -236,7 +236,7 @@ fn plugins_that_are_not_there() {
     assert_eq!(refused(&named("genrator")), "3:8: there is no plugin `genrator` (did you mean `generator`?)");
     assert_eq!(
         refused(&named("x")),
-        "3:8: there is no plugin `x` (upload it first, or use `generator`, `crawler`, `free`, `garbled`, `remote` or `endless`)"
+        "3:8: there is no plugin `x` (upload it first, or use `generator`, `crawler`, `free`, `garbled`, `remote`, `bounded`, `unbounded` or `endless`)"
     );
     let none = load(&named("generator"), &[]).unwrap_err().to_string();
     assert_eq!(none, "3:8: there is no plugin `generator` (upload it first: there are no plugins yet)");

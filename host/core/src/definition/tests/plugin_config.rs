@@ -102,6 +102,20 @@ fn broken_schemas_are_the_plugins_fault_and_nothing_is_fetched() {
 }
 
 #[test]
+fn a_key_of_the_plugins_can_lower_a_limit() {
+    let limit = |lines: &str| {
+        let definition = valid(&format!("id = \"job\"\n[step.a]\nplugin = \"bounded\"\n{lines}"));
+        definition.plan.step(StepIndex(0)).limits.spawned_tasks
+    };
+    assert_eq!(limit("max_pages = 20"), 20);
+    assert_eq!(limit(""), 500, "the key's default");
+    assert_eq!(limit("limits = { spawned_tasks = 30 }\nmax_pages = 20"), 20);
+    assert_eq!(limit("limits = { spawned_tasks = 10 }\nmax_pages = 20"), 10, "no key raises a limit");
+    let text = refused("id = \"job\"\n[step.a]\nplugin = \"unbounded\"\n");
+    assert!(text.contains("`x-bulkhead-limit` of `max_pages` is \"pages\"; it can be \"spawned_tasks\" only"), "{text}");
+}
+
+#[test]
 fn configurations_become_json() {
     let text = free(
         "text = \"a\\nb\"\nwhole = 5.0\nfraction = 0.5\nhex = 0xff\nbig = 18446744073709551615\nsmall = -9223372036854775808\n\

@@ -37,7 +37,7 @@ const CRAWLER: &str = r##"{
       "properties": { "host": { "type": "string" }, "port": { "type": "integer", "minimum": 1, "maximum": 65535 } } }
   } }"##;
 
-/// The plugins `generator`, `crawler`, `free` (any configuration) and some with broken schemas.
+/// The plugins `generator`, `crawler`, `free` (any configuration), `bounded` (a key that sets a limit) and some with broken schemas.
 pub(super) fn plugins() -> Vec<KnownPlugin> {
     let schemas = [
         ("generator", GENERATOR),
@@ -45,6 +45,12 @@ pub(super) fn plugins() -> Vec<KnownPlugin> {
         ("free", "true"),
         ("garbled", "{"),
         ("remote", r#"{ "$ref": "https://example.com/schema.json" }"#),
+        (
+            "bounded",
+            r#"{ "type": "object", "properties": {
+              "max_pages": { "type": "integer", "minimum": 1, "default": 500, "x-bulkhead-limit": "spawned_tasks" } } }"#,
+        ),
+        ("unbounded", r#"{ "properties": { "max_pages": { "x-bulkhead-limit": "pages" } } }"#),
         ("endless", r##"{ "$ref": "#" }"##),
     ];
     let plugin = |(at, (name, schema)): (u8, (&str, &str))| KnownPlugin {
