@@ -245,6 +245,8 @@ pub struct Step {
     pub first_failure: Option<Failure>,
     /// Whether its `plan` failed, so that its tasks are not all there.
     pub plan_failed: bool,
+    /// Whether its `plan` succeeded: it is no part of a rate.
+    pub plan_succeeded: bool,
     /// When it started.
     pub started_at: Option<Timestamp>,
     /// When it reached a terminal state.

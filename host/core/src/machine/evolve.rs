@@ -114,6 +114,7 @@ fn evolve_step_of_task(run: &mut Run, event: &Event) {
     }
     if *index == PLAN_INDEX {
         step.plan_failed = matches!(to, TaskState::Failed(_));
+        step.plan_succeeded = matches!(to, TaskState::Succeeded);
     }
     // The failure of the `plan` says more than that of a task that it had spawned before.
     if let TaskState::Failed(failure) = to
