@@ -129,7 +129,7 @@ impl Cause {
         }
     }
 
-    /// Whether a step's retry policy applies. What would fail again in the same way does not: used-up fuel, an overflowing
+    /// Whether a failure is tried again where a step's retry policy names no causes. What would fail again in the same way does not: used-up fuel, an overflowing
     /// stack, a passed quota, a missing grant, an invalid plugin, a failure that the plugin calls final. A lost host is retried
     /// outside the policy, until the quarantine.
     pub const fn is_retryable(self) -> bool {

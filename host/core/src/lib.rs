@@ -19,6 +19,7 @@ pub mod id;
 pub mod log;
 pub mod machine;
 pub mod name;
+pub mod pace;
 pub mod plan;
 pub mod run;
 pub mod schedule;

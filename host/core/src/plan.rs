@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::failure::{Cause, CauseSet};
 use crate::id::{Digest, StepIndex};
 use crate::name::Name;
 
@@ -110,12 +111,24 @@ impl Default for Priority {
 }
 
 /// How many failed tasks a step bears before it fails.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ErrorTolerance {
-    /// A step with at most so many failed tasks succeeds.
+    /// A step with at most so many failed tasks succeeds; [`u32::MAX`] where only the rate counts.
     pub max_child_failures: u32,
+    /// A step of whose tasks at most this share failed succeeds: 0 to 1. Its `plan`, and what was skipped or cancelled, is no part
+    /// of the whole.
+    pub max_child_failure_rate: Option<f64>,
+    /// The rate stops nothing before so many tasks of the step have ended: of the first three, one is a third. At the step's end
+    /// it holds however few there were.
+    pub rate_from: u32,
     /// What happens to the step's other tasks once there are more.
     pub failure_action: FailureAction,
+}
+
+impl Default for ErrorTolerance {
+    fn default() -> Self {
+        Self { max_child_failures: 0, max_child_failure_rate: None, rate_from: 20, failure_action: FailureAction::default() }
+    }
 }
 
 /// What happens to a step's other tasks once more have failed than it bears.
@@ -149,15 +162,36 @@ pub struct RetryPolicy {
     pub max_backoff: Duration,
     /// The share of a wait that is random, 0 to 1: with 0.2 a wait of 10 s becomes one of 8 to 12 s.
     pub jitter: f64,
+    /// Only failures with these causes are tried again; where empty, those that may end otherwise ([`Cause::is_retryable`]).
+    pub on: CauseSet,
+    /// Failures with these causes are not.
+    pub except: CauseSet,
 }
 
 impl Default for RetryPolicy {
     fn default() -> Self {
-        Self { attempts: 1, backoff: Duration::from_secs(1), max_backoff: Duration::from_secs(60), jitter: 0.2 }
+        Self {
+            attempts: 1,
+            backoff: Duration::from_secs(1),
+            max_backoff: Duration::from_secs(60),
+            jitter: 0.2,
+            on: CauseSet::EMPTY,
+            except: CauseSet::EMPTY,
+        }
     }
 }
 
 impl RetryPolicy {
+    /// Whether a failure is tried again while attempts are left. One that its plugin calls final never is.
+    pub fn retries(&self, cause: Cause) -> bool {
+        match cause {
+            Cause::PluginError { retryable: false } | Cause::Cancelled | Cause::HostLost => false,
+            cause if self.except.contains(cause) => false,
+            cause if self.on.is_empty() => cause.is_retryable(),
+            cause => self.on.contains(cause),
+        }
+    }
+
     /// The wait after the `failures`-th failure (1, 2, …): exponential, bounded, spread by `random` (uniform over all of u32).
     pub fn delay(&self, failures: u32, random: u32) -> Duration {
         let doublings = failures.saturating_sub(1).min(31);

@@ -6,6 +6,7 @@ use crate::failure::{Failure, FailureFilter};
 use crate::id::{Digest, RunId, StepIndex};
 use crate::log::LevelCounts;
 use crate::name::Name;
+use crate::pace::Pace;
 use crate::plan::{Plan, Priority};
 use crate::task::TaskStatus;
 use crate::time::Timestamp;
@@ -241,10 +242,16 @@ pub struct Step {
     pub usage: Usage,
     /// Attempts that ended.
     pub attempts: u64,
+    /// How fast its tasks are done, or fail for good.
+    pub pace: Pace,
+    /// When a task of it last changed its state, or a line of it was stored.
+    pub last_activity: Option<Timestamp>,
     /// The first failure of one of its tasks since none was failed, or that of its `plan`; without a backtrace.
     pub first_failure: Option<Failure>,
     /// Whether its `plan` failed, so that its tasks are not all there.
     pub plan_failed: bool,
+    /// Whether its `plan` succeeded: it is no part of a rate.
+    pub plan_succeeded: bool,
     /// When it started.
     pub started_at: Option<Timestamp>,
     /// When it reached a terminal state.

@@ -174,6 +174,9 @@ pub trait Journal: Send + Sync + 'static {
     /// Tasks of a run in the order of their ids, after `after`.
     fn tasks(&self, run: RunId, filter: TaskFilter, after: Option<TaskId>, limit: usize) -> StoreFuture<'_, Vec<Task>>;
 
+    /// When the first task of each step falls due that waits for its turn; absent where none does.
+    fn next_due(&self, run: RunId) -> StoreFuture<'_, Vec<Option<Timestamp>>>;
+
     /// How many tasks of a run match. Looks at each of them.
     fn count_tasks(&self, run: RunId, filter: TaskFilter) -> StoreFuture<'_, u64>;
 

@@ -566,8 +566,12 @@ impl RunModel {
             hold!(step.tasks == counts, "a step counts {:?}, there are {counts:?}", step.tasks);
         }
         let tolerated = self.plan.tolerance.max_child_failures;
-        for step in &run.steps {
-            let exceeded = step.plan_failed || step.tasks.failed > tolerated || step.tasks.cancelled > 0;
+        for (step, model) in run.steps.iter().zip(&self.steps) {
+            let children =
+                model.tasks.iter().skip(1).filter(|task| matches!(task.status, TaskStatus::Succeeded | TaskStatus::Failed));
+            let (children, failed) = (children.count() as f64, f64::from(step.tasks.failed));
+            let rated = self.plan.tolerance.max_child_failure_rate.is_some_and(|rate| failed > rate * children + 1e-6);
+            let exceeded = step.plan_failed || step.tasks.failed > tolerated || rated || step.tasks.cancelled > 0;
             match step.state {
                 StepState::Succeeded => hold!(!exceeded, "a step succeeded with too many failures: {step:?}"),
                 StepState::Failed(_) => hold!(exceeded, "a step failed for no reason: {step:?}"),

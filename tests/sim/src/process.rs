@@ -363,6 +363,10 @@ impl Journal for ProcessStore {
         self.call("tasks", false, None, move |me| ready(me.inner.tasks(run, filter, after, limit)))
     }
 
+    fn next_due(&self, run: RunId) -> StoreFuture<'_, Vec<Option<Timestamp>>> {
+        self.call("next_due", false, None, move |me| ready(me.inner.next_due(run)))
+    }
+
     fn count_tasks(&self, run: RunId, filter: TaskFilter) -> StoreFuture<'_, u64> {
         self.call("count_tasks", false, None, move |me| ready(me.inner.count_tasks(run, filter)))
     }

@@ -28,6 +28,8 @@ pub(crate) fn plan(rng: &mut Rng, memory: u64) -> Plan {
         timeout: rng.permille(150).then(|| rng.millis(2_000, 60_000)),
         tolerance: ErrorTolerance {
             max_child_failures: rng.pick(&[0, 0, 1, 3, 100]),
+            max_child_failure_rate: rng.pick(&[None, None, Some(0.1), Some(0.5)]),
+            rate_from: rng.pick(&[1, 4, 20]),
             failure_action: rng.pick(&[FailureAction::Continue, FailureAction::Stop]),
         },
         steps,
@@ -48,6 +50,7 @@ fn step(rng: &mut Rng, index: u16, memory: u64) -> StepPlan {
             backoff: rng.millis(10, 2_000),
             max_backoff: Duration::from_secs(3),
             jitter: rng.pick(&[0.0, 0.2, 1.0]),
+            ..RetryPolicy::default()
         },
         limits: Limits {
             memory: rng.pick(&[10 * MEMORY_UNIT, 40 * MEMORY_UNIT, memory / 2, memory]).clamp(1, memory),

@@ -10,6 +10,7 @@ mod log;
 mod page;
 mod plugin;
 mod problem;
+mod progress;
 mod run;
 mod schedule;
 mod statistics;
@@ -24,6 +25,7 @@ pub use log::{Level, LogLine, LogPage, Source, StreamEnd};
 pub use page::Page;
 pub use plugin::{Plugin, PluginDetail};
 pub use problem::Problem;
+pub use progress::{Moment, Pace, Stall};
 pub use run::{
     Failure, LineCounts, OnError, Retried, Run, RunCounts, RunDetail, RunPage, RunStatus, Step, StepPlugin, StepStatus,
     StopReason, TaskCounts, Trigger, TriggerRequest, Usage,

@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::Time;
+use super::progress::{Moment, Pace, Stall, last_activity};
 
 /// Where a run is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
@@ -240,6 +241,12 @@ pub struct RunDetail {
     /// Its parameters: a JSON object.
     #[schema(value_type = Object)]
     pub parameters: Box<RawValue>,
+    /// How fast its tasks come to an end, while it has not ended. No part of the entity tag.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pace: Option<Pace>,
+    /// When something of it last happened: a task changed its state, or a line was stored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_activity_at: Option<Time>,
     /// Its steps, in the definition's order.
     pub steps: Vec<Step>,
 }
@@ -295,6 +302,15 @@ pub struct Step {
     /// Milliseconds from its start to its end, once it has ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration_ms: Option<u64>,
+    /// How fast its tasks come to an end, while it runs. No part of the entity tag.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pace: Option<Pace>,
+    /// Why nothing of it goes on, where nothing does. No part of the entity tag.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stalled: Option<Stall>,
+    /// When something of it last happened: a task changed its state, or a line was stored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_activity_at: Option<Time>,
     /// Its tasks by state; its `plan` is one of them, number 0.
     pub tasks: TaskCounts,
     /// Its log lines by level.
@@ -522,6 +538,9 @@ impl RunDetail {
             started_at: step.started_at.map(Into::into),
             ended_at: step.ended_at.map(Into::into),
             duration_ms: duration_ms(step.started_at, step.ended_at),
+            pace: None,
+            stalled: None,
+            last_activity_at: step.last_activity.map(Into::into),
             tasks: step.tasks.into(),
             lines: step.lines.into(),
             attempts: step.attempts,
@@ -532,7 +551,20 @@ impl RunDetail {
             plan: run.plan.to_string(),
             timeout_ms: plan.timeout.map(|timeout| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX)),
             parameters: super::task::raw_json(parameters),
+            pace: None,
+            last_activity_at: last_activity(run),
             steps: steps.collect(),
         }
+    }
+
+    /// The same with how fast it is, and why its steps stand still, at a moment.
+    #[must_use]
+    pub fn at(mut self, run: &core::Run, plan: &Plan, moment: &Moment) -> Self {
+        self.pace = Pace::of_run(run, moment.now);
+        for (shown, index) in self.steps.iter_mut().zip((0..).map(bulkhead_core::id::StepIndex)) {
+            shown.pace = Pace::of_step(run.step(index), moment.now);
+            shown.stalled = Stall::of(run, plan, index, moment);
+        }
+        self
     }
 }

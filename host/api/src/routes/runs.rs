@@ -8,7 +8,7 @@ use bulkhead_core::id::RunId;
 use bulkhead_core::machine::RunCommand;
 use bulkhead_core::name::Name;
 use bulkhead_core::run::RunStatus as CoreRunStatus;
-use bulkhead_engine::store::{RunFilter, RunView, TaskFilter};
+use bulkhead_engine::store::{RunFilter, RunView, StoreError, TaskFilter};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -17,7 +17,7 @@ use super::tasks::step_named;
 use super::wait::{Answer, Until, wait};
 use crate::cursor::Cursor as _;
 use crate::extract::{List, Path, Query, Wait, header_text, invalid, limit, nearest};
-use crate::model::{Retried, Run, RunDetail, RunPage, RunStatus, Time};
+use crate::model::{Moment, Retried, Run, RunDetail, RunPage, RunStatus, Time};
 use crate::problem::{ApiError, ApiResult, ProblemKind};
 use crate::state::ApiState;
 
@@ -140,14 +140,15 @@ pub(crate) async fn get(
         None => state.store.run(id).await?,
         Some(Wait(longest)) => wait(&state, id, known.map_or(Until::Ended, Until::Changed), longest).await?,
     };
-    let answer = Answer::new(&detail(&view)).map_err(unwritable)?;
+    let answer = Answer::new(&bare(&view)).map_err(unwritable)?;
     let same = known == Some(answer.tag.as_str());
     let tag = HeaderValue::from_str(&answer.tag).map_err(unwritable)?;
     if same {
         return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response());
     }
-    let kind = HeaderValue::from_static("application/json");
-    Ok(([(header::ETAG, tag), (header::CONTENT_TYPE, kind)], answer.body).into_response())
+    let mut response = json(&detail(&state, &view).await?);
+    response.headers_mut().insert(header::ETAG, tag);
+    Ok(response)
 }
 
 /// How to command a run.
@@ -213,7 +214,7 @@ pub(crate) async fn retry(
     let tasks = TaskFilter { step, failure: Some(filter.clone()), ..TaskFilter::default() };
     if query.dry_run {
         let matching = Some(state.store.count_tasks(id, tasks).await?);
-        return Ok(json(&Retried { run: detail(&view), matching }));
+        return Ok(json(&Retried { run: detail(&state, &view).await?, matching }));
     }
     if step.is_none() && filter.is_all() {
         state.store.command_run(id, RunCommand::RetryFailed).await?;
@@ -225,7 +226,7 @@ pub(crate) async fn retry(
         None => state.store.run(id).await?,
         Some(Wait(longest)) => wait(&state, id, Until::Ended, longest).await?,
     };
-    Ok(json(&Retried { run: detail(&view), matching: None }))
+    Ok(json(&Retried { run: detail(&state, &view).await?, matching: None }))
 }
 
 /// What to retry.
@@ -270,7 +271,7 @@ async fn command(
         None => state.store.run(id).await?,
         Some(Wait(longest)) => wait(&state, id, Until::Ended, longest).await?,
     };
-    Ok(json(&detail(&view)))
+    Ok(json(&detail(&state, &view).await?))
 }
 
 /// Delete a run
@@ -286,7 +287,23 @@ pub(crate) async fn delete(State(state): State<ApiState>, Path(id): Path<RunId>)
 }
 
 /// A run as it is answered.
-pub(crate) fn detail(view: &RunView) -> RunDetail {
+pub(crate) async fn detail(state: &ApiState, view: &RunView) -> ApiResult<RunDetail> {
+    let shown = bare(view);
+    if view.run.state.is_terminal() {
+        return Ok(shown);
+    }
+    let next_due = match state.store.next_due(view.run.id).await {
+        Ok(next_due) => next_due,
+        // Deleted since it was read.
+        Err(StoreError::NotFound(_)) => Vec::new(),
+        Err(error) => return Err(error.into()),
+    };
+    let moment = Moment { now: state.store.now(), next_due, load: state.load() };
+    Ok(shown.at(&view.run, &view.plan, &moment))
+}
+
+/// A run as its record is, without what depends on the moment: what its entity tag is of.
+fn bare(view: &RunView) -> RunDetail {
     RunDetail::new(&view.run, &view.plan, &view.parameters)
 }
 

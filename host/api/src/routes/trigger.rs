@@ -123,7 +123,7 @@ pub(super) async fn answer(state: &ApiState, started: Result<Started, JobError>,
         Some(Wait(longest)) if !run.state.is_terminal() => wait(state, run.id, Until::Ended, longest).await?,
         _ => RunView { run, plan, parameters },
     };
-    let mut response = json(&detail(&view));
+    let mut response = json(&detail(state, &view).await?);
     *response.status_mut() = if existing { StatusCode::OK } else { StatusCode::CREATED };
     if existing {
         response.headers_mut().insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));

@@ -23,20 +23,19 @@ pub(crate) enum Until<'a> {
     Changed(&'a str),
 }
 
-/// A run as it is answered, with its entity tag.
+/// A run's entity tag.
 pub(crate) struct Answer {
-    pub(crate) body: Vec<u8>,
     pub(crate) tag: String,
 }
 
 impl Answer {
-    /// The answer of a run.
+    /// The tag of a run as its record is.
     pub(crate) fn new(detail: &RunDetail) -> serde_json::Result<Self> {
         let body = serde_json::to_vec(detail)?;
         let mut hasher = DefaultHasher::new();
         hasher.write(&body);
         let tag = format!("\"{:016x}\"", hasher.finish());
-        Ok(Self { body, tag })
+        Ok(Self { tag })
     }
 }
 

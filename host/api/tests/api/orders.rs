@@ -148,3 +148,28 @@ async fn a_task_that_takes_longer_is_answered_with_its_address() {
     server.stub.gate.add_permits(1);
     assert_eq!(server.end(&run).await["state"], "succeeded");
 }
+
+#[tokio::test]
+async fn a_run_says_how_fast_it_is_and_why_a_step_stands_still() {
+    let server = Server::start().await;
+    let run = trigger_paused(&server, "still", "workers = 2").await;
+    let path = format!("/api/v1/runs/{run}");
+    let paused = server.get(&path).await.expect(200);
+    assert_eq!(paused.json()["steps"][0]["stalled"], "paused");
+    server.post(&format!("{path}/process-next"), "").await.expect(200);
+    server.post(&format!("{path}/process-next"), "").await.expect(200);
+    let shown = server.get(&path).await.expect(200).json();
+    let pace = &shown["steps"][0]["pace"];
+    assert!(pace["per_second"].as_f64() > Some(0.0) && pace["remaining_ms"].is_u64(), "{pace}");
+    assert_eq!((&pace["window_ms"], &shown["pace"]["window_ms"]), (&json!(60_000), &json!(60_000)));
+    assert!(shown["last_activity_at"].is_string() && shown["steps"][0]["last_activity_at"].is_string());
+    // What fades with time alone is no change of the run.
+    let tags = [server.get(&path).await.expect(200), server.get(&path).await.expect(200)];
+    assert_eq!(tags[0].header("etag"), tags[1].header("etag"));
+    server.post(&format!("{path}/resume?wait=60s"), "").await.expect(200);
+    let ended = server.end(&run).await;
+    assert_eq!(
+        (&ended["state"], &ended["pace"], &ended["steps"][0]["stalled"]),
+        (&json!("succeeded"), &Value::Null, &Value::Null)
+    );
+}

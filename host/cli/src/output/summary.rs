@@ -77,6 +77,7 @@ impl RunSummary {
     /// The summary for people, each line ended by a newline.
     pub(crate) fn render(&self, paint: Paint) -> String {
         let mut out = self.steps().render(paint);
+        self.render_progress(&mut out);
         self.render_failures(paint, &mut out);
         let run = &self.run.run;
         let state = format::name(&run.state);
@@ -136,6 +137,20 @@ impl RunSummary {
             ]);
         }
         table
+    }
+
+    /// How fast the steps go that run, and why those stand still that do.
+    fn render_progress(&self, out: &mut String) {
+        for step in &self.run.steps {
+            let pace = step.pace.filter(|pace| pace.per_second > 0.0).map(|pace| {
+                let left = pace.remaining_ms.map(|millis| format::duration(Duration::from_millis(millis)));
+                format!("{:.1} tasks/s{}", pace.per_second, left.map(|left| format!(", about {left} left")).unwrap_or_default())
+            });
+            let said: Vec<_> = pace.into_iter().chain(step.stalled.map(|why| format::name(&why))).collect();
+            if !said.is_empty() {
+                out.push_str(&format!("{}: {}\n", step.name, said.join(", ")));
+            }
+        }
     }
 
     fn render_failures(&self, paint: Paint, out: &mut String) {

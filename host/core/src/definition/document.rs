@@ -78,11 +78,16 @@ fn tolerance(field: &Field<'_>, report: &mut Report<'_>) -> Option<ErrorToleranc
     let mut reader = Reader::new(table, "`error_tolerance`", field.header(report));
     let default = ErrorTolerance::default();
     let max_child_failures = reader.optional("max_child_failures").and_then(|field| field.small_integer(report, 0..=1_000_000));
+    let rate = reader.optional("max_child_failure_rate").and_then(|field| field.share(report));
+    let from = reader.optional("rate_from").and_then(|field| field.small_integer(report, 1..=1_000_000));
     let actions = [("continue", FailureAction::Continue), ("stop", FailureAction::Stop)];
     let failure_action = reader.optional("failure_action").and_then(|field| field.choice(report, &actions));
     reader.finish(report);
     Some(ErrorTolerance {
-        max_child_failures: max_child_failures.unwrap_or(default.max_child_failures),
+        // Who gives a rate alone does not want it cut by a number.
+        max_child_failures: max_child_failures.unwrap_or(if rate.is_some() { u32::MAX } else { default.max_child_failures }),
+        max_child_failure_rate: rate,
+        rate_from: from.unwrap_or(default.rate_from),
         failure_action: failure_action.unwrap_or(default.failure_action),
     })
 }

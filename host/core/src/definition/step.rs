@@ -8,6 +8,7 @@ use super::diagnostic::{Report, did_you_mean, list, quote};
 use super::document::{MAX_DESCRIPTION_LEN, TIMEOUTS};
 use super::reader::{Field, Reader, parse_name};
 use super::{KnownPlugin, limits};
+use crate::failure::{CAUSE_NAMES, CauseSet};
 use crate::plan::{OnError, PluginRef, RetryPolicy, StepPlan};
 
 /// How long one attempt may take where the step does not say.
@@ -128,6 +129,8 @@ fn retry(field: &Field<'_>, report: &mut Report<'_>) -> Option<RetryPolicy> {
     let longest = reader.optional("max_backoff");
     let max_backoff = longest.as_ref().and_then(|field| field.duration(report, BACKOFFS));
     let jitter = reader.optional("jitter").and_then(|field| field.share(report));
+    let on = reader.optional("on").map(|field| causes(&field, report)).unwrap_or_default();
+    let except = reader.optional("except").map(|field| causes(&field, report)).unwrap_or_default();
     reader.finish(report);
     if let (Some(field), Some(max_backoff)) = (longest, max_backoff)
         && max_backoff < backoff
@@ -141,5 +144,30 @@ fn retry(field: &Field<'_>, report: &mut Report<'_>) -> Option<RetryPolicy> {
         // Who asks for a long first wait does not want it cut to a default.
         max_backoff: max_backoff.unwrap_or(default.max_backoff.max(backoff)),
         jitter: jitter.unwrap_or(default.jitter),
+        on,
+        except,
     })
+}
+
+/// A list of causes that can be tried again.
+fn causes(field: &Field<'_>, report: &mut Report<'_>) -> CauseSet {
+    // A cancelled task is to end, and a lost host is tried again outside of the policy, until the quarantine.
+    let known = || CAUSE_NAMES.into_iter().filter(|name| !matches!(*name, "cancelled" | "host-lost"));
+    let mut names = Vec::new();
+    for (name, span) in field.strings(report) {
+        if let Some(known) = known().find(|known| *known == name) {
+            names.push(known);
+            continue;
+        }
+        if CAUSE_NAMES.contains(&name) {
+            let message = format!("{} is not for a step to try again or not", quote(name));
+            let help = "leave it out: what was cancelled is to end, and a lost host is tried again until the quarantine";
+            report.add(span, message, help.to_owned());
+            continue;
+        }
+        let message = format!("there is no cause {}", quote(name));
+        let help = report.nearest(name, known()).map_or_else(|| format!("use {}", list(known(), "or")), did_you_mean);
+        report.add(span, message, help);
+    }
+    CauseSet::from_names(names).unwrap_or_default()
 }

@@ -56,7 +56,7 @@ fn settle(run: &Run, plan: &Plan, index: StepIndex) -> Option<Event> {
         if let Some(reason) = run.stop {
             return Some(Event::StepStopping { step: index, reason });
         }
-        let exceeds = || exceeds(step, plan) && step.tasks.failed > step.forgiven;
+        let exceeds = || exceeds(step, plan, false) && step.tasks.failed > step.forgiven;
         let stops = step.plan_failed || plan.tolerance.failure_action == FailureAction::Stop && exceeds();
         if stops && step.retries.is_empty() && step.tasks.live() > 0 {
             return Some(Event::StepStopping { step: index, reason: StopReason::Failed });
@@ -67,7 +67,7 @@ fn settle(run: &Run, plan: &Plan, index: StepIndex) -> Option<Event> {
     }
     let to = match step.stop {
         Some(StopReason::Cancelled | StopReason::TimedOut) => StepState::Cancelled,
-        _ if step.plan_failed || exceeds(step, plan) => StepState::Failed(step_failure(step, plan)),
+        _ if step.plan_failed || exceeds(step, plan, true) => StepState::Failed(step_failure(step, plan)),
         // By hand, or when the step was stopped once, before a retry opened it again.
         _ if step.tasks.cancelled > 0 => StepState::Failed(left_undone(step)),
         _ => StepState::Succeeded,
@@ -77,22 +77,38 @@ fn settle(run: &Run, plan: &Plan, index: StepIndex) -> Option<Event> {
 
 /// Whether a step whose tasks have all ended ends well.
 pub(super) fn is_good(step: &Step, plan: &Plan) -> bool {
-    step.tasks.live() == 0 && !step.plan_failed && step.tasks.cancelled == 0 && !exceeds(step, plan)
+    step.tasks.live() == 0 && !step.plan_failed && step.tasks.cancelled == 0 && !exceeds(step, plan, true)
 }
 
-/// Whether more tasks failed than the step bears.
-fn exceeds(step: &Step, plan: &Plan) -> bool {
-    step.tasks.failed > plan.tolerance.max_child_failures
+/// Whether more tasks failed than the step bears, at its end or before it.
+fn exceeds(step: &Step, plan: &Plan, at_end: bool) -> bool {
+    let (failed, ended) = (step.tasks.failed, rated(step));
+    let by_rate =
+        |rate: f64| (at_end || ended >= plan.tolerance.rate_from) && f64::from(failed) > rate * f64::from(ended) + ROUNDING;
+    failed > plan.tolerance.max_child_failures || plan.tolerance.max_child_failure_rate.is_some_and(by_rate)
+}
+
+/// What a product of a rate and a number of tasks may be off by: 0.29 × 100 is a little less than 29.
+const ROUNDING: f64 = 1e-6;
+
+/// The tasks that a rate of failures is of.
+fn rated(step: &Step) -> u32 {
+    step.tasks.succeeded + step.tasks.failed - u32::from(step.plan_succeeded)
 }
 
 /// Why a step failed: the cause of its first failed task, and how many there are.
 fn step_failure(step: &Step, plan: &Plan) -> Failure {
     let first = step.first_failure.clone().unwrap_or_else(|| Failure::new(Cause::HostFault, "a task failed before this record"));
-    let message = if step.plan_failed {
-        format!("the step's plan failed: {}", first.message)
-    } else {
-        let (failed, total, borne) = (step.tasks.failed, step.tasks.total(), plan.tolerance.max_child_failures);
-        format!("{failed} of {total} tasks failed, {borne} tolerated; the first: {}", first.message)
+    let (failed, borne) = (step.tasks.failed, plan.tolerance.max_child_failures);
+    let message = match plan.tolerance.max_child_failure_rate {
+        _ if step.plan_failed => format!("the step's plan failed: {}", first.message),
+        Some(rate) if failed <= borne => {
+            let ended = rated(step);
+            let share = f64::from(failed) * 100.0 / f64::from(ended.max(1));
+            let rate = (rate * 10_000.0).round() / 100.0;
+            format!("{failed} of {ended} tasks failed ({share:.1}%), {rate}% tolerated; the first: {}", first.message)
+        }
+        _ => format!("{failed} of {} tasks failed, {borne} tolerated; the first: {}", step.tasks.total(), first.message),
     };
     Failure::new(first.cause, message)
 }

@@ -71,7 +71,7 @@ pub fn evolve(run: &mut Run, task: Option<&mut Task>, event: &Event, now: Timest
             assert_eq!((task.id.step, task.id.index), (*step, *index), "an event of another task");
             assert!(task.state.status() == *from && task_may_become(*from, to.status()), "a task went {from:?} -> {to:?}");
             let summoned = task.waits_summoned();
-            evolve_step_of_task(run, event);
+            evolve_step_of_task(run, event, now);
             evolve_task(task, event, now);
             count_summoned(run, task, summoned);
             if matches!(to, TaskState::Running { .. }) {
@@ -100,7 +100,7 @@ fn count_summoned(run: &mut Run, task: &Task, before: bool) {
 }
 
 /// The counters of the step that a task belongs to.
-fn evolve_step_of_task(run: &mut Run, event: &Event) {
+fn evolve_step_of_task(run: &mut Run, event: &Event, now: Timestamp) {
     let Event::Task { step, index, from, to, ended, .. } = event else { return };
     let step = run.step_mut(*step);
     *step.tasks.of_mut(*from) -= 1;
@@ -114,6 +114,7 @@ fn evolve_step_of_task(run: &mut Run, event: &Event) {
     }
     if *index == PLAN_INDEX {
         step.plan_failed = matches!(to, TaskState::Failed(_));
+        step.plan_succeeded = matches!(to, TaskState::Succeeded);
     }
     // The failure of the `plan` says more than that of a task that it had spawned before.
     if let TaskState::Failed(failure) = to
@@ -123,6 +124,10 @@ fn evolve_step_of_task(run: &mut Run, event: &Event) {
         failure.backtrace = None;
         failure.message.truncate(failure.message.floor_char_boundary(FIRST_FAILURE_LEN));
         step.first_failure = Some(failure);
+    }
+    step.last_activity = Some(now);
+    if ended.is_some() && matches!(to, TaskState::Succeeded | TaskState::Failed(_)) {
+        step.pace.count(now);
     }
     if let Some(attempt) = ended {
         step.attempts += 1;

@@ -261,7 +261,7 @@ fn complete(
         AttemptEnd::Succeeded => TaskState::Succeeded,
         AttemptEnd::Failed(failure) => {
             let failures = task.failures + 1;
-            if !stops && failure.cause.is_retryable() && failures < policy.attempts {
+            if !stops && policy.retries(failure.cause) && failures < policy.attempts {
                 TaskState::Retrying { due: now.after(policy.delay(failures, random)), cause: failure.cause }
             } else {
                 TaskState::Failed(failure.clone())

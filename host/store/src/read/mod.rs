@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bulkhead_core::id::{RunId, TaskId};
-use bulkhead_core::run::{Run, RunStatus};
+use bulkhead_core::run::{Run, RunStatus, Step};
 use bulkhead_core::task::{Task, TaskStatus};
 use bulkhead_core::time::Timestamp;
 use bulkhead_engine::store::{RunFilter, RunView, StoreError, TaskFilter, TaskView};
@@ -20,7 +20,7 @@ use bytes::Bytes;
 use crate::keys::{self, Key, KeyRange};
 use crate::kv::{self, Direction, Fault, KvRead, Tree, Tx};
 use crate::record::{self, Totals, lead_of, run_status_code, task_status_code};
-use crate::txn::text;
+use crate::txn::{head, text};
 
 /// The most entries of a page, whatever was asked for.
 pub(crate) const MOST_PER_PAGE: usize = 10_000;
@@ -125,6 +125,14 @@ fn matching(filter: &TaskFilter, statuses: u32, value: &[u8]) -> Tx<Option<Task>
     }
     let task: Task = record::decode(value)?;
     Ok(filter.failure.as_ref().is_none_or(|failure| failure.matches(&task.state)).then_some(task))
+}
+
+/// When the first waiting task of each step falls due: one look for each step that has any.
+pub(crate) fn next_due(kv: &dyn KvRead, run: RunId) -> Tx<Vec<Option<Timestamp>>> {
+    let record = run_record(kv, run)?;
+    let steps = (0..).map(bulkhead_core::id::StepIndex).zip(&record.steps);
+    let head = |(index, step): (_, &Step)| if step.tasks.waiting() == 0 { Ok(None) } else { head(kv, run, index) };
+    steps.map(head).collect()
 }
 
 /// How many tasks of a run match.

@@ -5,6 +5,7 @@ use bulkhead_core::id::{RunId, TaskId};
 use bulkhead_core::log::Tail;
 use bulkhead_core::run::Run;
 use bulkhead_core::task::Task;
+use bulkhead_core::time::Timestamp;
 use bulkhead_engine::store::{
     Journal, LogPage, LogQuery, LogRecord, RunFilter, RunView, Signal, Statistics, StoreFuture, TaskFilter, TaskView,
 };
@@ -28,6 +29,10 @@ impl<K: 'static> Journal for KvStore<K> {
 
     fn tasks(&self, run: RunId, filter: TaskFilter, after: Option<TaskId>, limit: usize) -> StoreFuture<'_, Vec<Task>> {
         self.read(Cost::Range, move |kv| read::tasks(kv, run, &filter, after, limit))
+    }
+
+    fn next_due(&self, run: RunId) -> StoreFuture<'_, Vec<Option<Timestamp>>> {
+        self.read(Cost::Point, move |kv| read::next_due(kv, run))
     }
 
     fn count_tasks(&self, run: RunId, filter: TaskFilter) -> StoreFuture<'_, u64> {

@@ -41,7 +41,9 @@ impl Txn<'_> {
         if new.is_empty() {
             return Ok(());
         }
+        let now = self.now;
         let run = self.run_mut(id.run)?;
+        run.steps[id.step.get()].last_activity = Some(now);
         let first_seq = run.last_line + 1;
         run.last_line += new.len() as u64;
         let counts = &mut run.steps[id.step.get()].lines;

@@ -37,7 +37,7 @@ pub(crate) use self::housekeep::EVENTS_KEPT;
 pub(crate) use self::run::PreparedRun;
 pub(crate) use self::schedule::PreparedFire;
 use self::state::{RunEntry, TaskEntry};
-pub(crate) use self::state::{State, ready_rows};
+pub(crate) use self::state::{State, head, ready_rows};
 use crate::keys::{self, Key, UseKind};
 use crate::kv::{self, Direction, Fault, KvWrite, Tx};
 use crate::record::{self, Record};

@@ -247,7 +247,13 @@ fn step_plan(step: &str) -> StepPlan {
         on_error: OnError::Fail,
         concurrency: None,
         timeout: Duration::from_secs(60),
-        retry: RetryPolicy { attempts: 1, backoff: Duration::from_secs(1), max_backoff: Duration::from_secs(60), jitter: 0.0 },
+        retry: RetryPolicy {
+            attempts: 1,
+            backoff: Duration::from_secs(1),
+            max_backoff: Duration::from_secs(60),
+            jitter: 0.0,
+            ..RetryPolicy::default()
+        },
         limits: Limits { memory: MIB, ..Limits::default() },
         allow: Grants::default(),
         config: "{}".into(),

@@ -36,6 +36,7 @@ fn random_plan(random: &mut Random) -> Plan {
     plan.tolerance = ErrorTolerance {
         max_child_failures: random.below(2) as u32,
         failure_action: random.of(&[FailureAction::Continue, FailureAction::Stop]).unwrap(),
+        ..ErrorTolerance::default()
     };
     plan.steps[1].depends = vec![FIRST];
     for step in &mut plan.steps {

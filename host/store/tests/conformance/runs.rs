@@ -187,7 +187,7 @@ pub(crate) async fn a_run_past_its_timeout_is_stopped(f: &mut Fixture) {
 
 pub(crate) async fn a_step_with_too_many_failures_stops_where_the_plan_says_so(f: &mut Fixture) {
     let mut plan = plan(&["only"]);
-    plan.tolerance = ErrorTolerance { max_child_failures: 0, failure_action: FailureAction::Stop };
+    plan.tolerance = ErrorTolerance { max_child_failures: 0, failure_action: FailureAction::Stop, ..ErrorTolerance::default() };
     let run = f.spawned(plan, &["a", "b", "c"]).await;
     let running = f.claim(2).await;
     f.fail(&running[0], Cause::Panic).await;

@@ -62,7 +62,7 @@ fn unknown_keys() {
             ("retry = { backoff = \"1s\", backof = \"1s\" }", "4:27: `retry` has no key `backof` (did you mean `backoff`?)"),
             (
                 "[step.first.retry]\nwhen = 1",
-                "5:1: `retry` has no key `when` (use `attempts`, `backoff`, `max_backoff` or `jitter`)",
+                "5:1: `retry` has no key `when` (use `attempts`, `backoff`, `max_backoff`, `jitter`, `on` or `except`)",
             ),
         ],
     );
@@ -160,6 +160,12 @@ fn values_out_of_range() {
             ("limits.log_overflow = \"drop\"", "4:23: `log_overflow` can't be `drop` (use `suppress` or `fail`)"),
             ("on_error = \"contine\"", "4:12: `on_error` can't be `contine` (did you mean `continue`?)"),
             ("retry.attempts = 101", "4:18: `attempts` is 101, but at most 100 is allowed (use an integer from 1 to 100)"),
+            ("retry.on = [\"panik\"]", "4:13: there is no cause `panik` (did you mean `panic`?)"),
+            (
+                "retry.except = [\"trap\", \"host-lost\"]",
+                "4:25: `host-lost` is not for a step to try again or not (leave it out: what was cancelled is to end, and a lost \
+                 host is tried again until the quarantine)",
+            ),
             ("retry.jitter = 1.5", "4:16: `jitter` is 1.5, but at most 1 is allowed (use a number from 0 to 1)"),
             (
                 "retry = { backoff = \"10s\", max_backoff = \"1s\" }",

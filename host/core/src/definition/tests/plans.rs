@@ -88,7 +88,13 @@ fn a_definition_says_everything_that_a_plan_holds() {
         on_error: OnError::Continue,
         concurrency: Some(2),
         timeout: Duration::from_millis(500),
-        retry: RetryPolicy { attempts: 3, backoff: Duration::from_secs(2), max_backoff: Duration::from_secs(60), jitter: 1.0 },
+        retry: RetryPolicy {
+            attempts: 3,
+            backoff: Duration::from_secs(2),
+            max_backoff: Duration::from_secs(60),
+            jitter: 1.0,
+            ..RetryPolicy::default()
+        },
         limits: Limits {
             fuel: Some(1_000_000),
             memory: 1 << 30,
@@ -117,7 +123,7 @@ fn a_definition_says_everything_that_a_plan_holds() {
         tags: vec!["load".to_owned(), "night".to_owned()],
         priority: Priority(9),
         timeout: Some(Duration::from_secs(5400)),
-        tolerance: ErrorTolerance { max_child_failures: 3, failure_action: FailureAction::Stop },
+        tolerance: ErrorTolerance { max_child_failures: 3, failure_action: FailureAction::Stop, ..ErrorTolerance::default() },
         steps: vec![plain("zeta", 0, &[], "{\"failure_rate\":0.1,\"worker_count\":5}"), alpha, plain("mid", 2, &[1, 0], "{}")],
     };
     assert_eq!(*definition.plan, expected);
@@ -129,7 +135,7 @@ fn what_is_left_out_has_a_default() {
     assert_eq!((definition.schedule, definition.enabled, definition.auto_start), (None, true, false));
     let plan = definition.plan;
     assert_eq!((plan.name.as_str(), plan.priority, plan.timeout), ("job", Priority(5), None));
-    assert_eq!(plan.tolerance, ErrorTolerance { max_child_failures: 0, failure_action: FailureAction::Continue });
+    assert_eq!(plan.tolerance, ErrorTolerance::default());
     assert_eq!(plan.steps[0].retry.attempts, 1);
 }
 

@@ -87,8 +87,8 @@ fn happenings() -> impl Strategy<Value = Vec<Step>> {
 
 fn plans() -> impl Strategy<Value = Plan> {
     let step = (any::<u16>(), any::<bool>(), option::of(1..3_u32), 1..4_u32, 0..9_u32);
-    let tolerance = (0..3_u32, any::<bool>());
-    (vec(step, 1..=6), tolerance, option::of(1..60_u64)).prop_map(|(steps, (most, stop), timeout)| {
+    let tolerance = (0..3_u32, any::<bool>(), option::of(0.0..0.6_f64), 1..5_u32);
+    (vec(step, 1..=6), tolerance, option::of(1..60_u64)).prop_map(|(steps, (most, stop, rate, rate_from), timeout)| {
         let depends: Vec<Vec<u16>> = (0..)
             .zip(&steps)
             .map(|(at, (mask, ..)): (u16, _)| (0..at).filter(|earlier| mask >> earlier & 1 == 1).collect())
@@ -101,7 +101,7 @@ fn plans() -> impl Strategy<Value = Plan> {
             step.limits.spawned_tasks = spawned;
         }
         let failure_action = if stop { FailureAction::Stop } else { FailureAction::Continue };
-        plan.tolerance = ErrorTolerance { max_child_failures: most, failure_action };
+        plan.tolerance = ErrorTolerance { max_child_failures: most, max_child_failure_rate: rate, rate_from, failure_action };
         plan.timeout = timeout.map(Duration::from_secs);
         plan
     })

@@ -120,7 +120,7 @@ fn a_quarantined_task_gets_all_its_lives_back() {
 }
 
 fn stopped() -> World {
-    let tolerance = ErrorTolerance { max_child_failures: 0, failure_action: FailureAction::Stop };
+    let tolerance = ErrorTolerance { max_child_failures: 0, failure_action: FailureAction::Stop, ..ErrorTolerance::default() };
     let mut world = World::new(Plan { tolerance, ..single() });
     world.expand(0, 3);
     world.through(0, 1, failed(false));

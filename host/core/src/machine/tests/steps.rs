@@ -9,7 +9,7 @@ use crate::task::{AttemptEnd, TaskStatus};
 const DONE: AttemptEnd = AttemptEnd::Succeeded;
 
 fn tolerating(max_child_failures: u32, failure_action: FailureAction) -> Plan {
-    Plan { tolerance: ErrorTolerance { max_child_failures, failure_action }, ..single() }
+    Plan { tolerance: ErrorTolerance { max_child_failures, failure_action, ..ErrorTolerance::default() }, ..single() }
 }
 
 #[test]
@@ -111,4 +111,43 @@ fn with_on_error_continue_dependents_run_and_the_run_may_succeed() {
     assert_eq!([world.step(0), world.step(1)], [StepStatus::Failed, StepStatus::Running]);
     world.through(1, 0, DONE);
     assert_eq!(world.status_of_run(), RunStatus::Succeeded);
+}
+
+#[test]
+fn a_rate_of_failures_stops_a_step_once_enough_tasks_have_ended() {
+    let tolerance = ErrorTolerance {
+        max_child_failures: u32::MAX,
+        max_child_failure_rate: Some(0.25),
+        rate_from: 4,
+        failure_action: FailureAction::Stop,
+    };
+    let mut world = World::new(Plan { tolerance, ..single() });
+    world.expand(0, 8);
+    let fail = || failed(false);
+    // Two of three are too many, and too few to tell; the `plan` is none of them.
+    world.through(0, 1, fail());
+    world.through(0, 2, AttemptEnd::Succeeded);
+    world.through(0, 3, AttemptEnd::Succeeded);
+    world.through(0, 4, AttemptEnd::Succeeded);
+    assert_eq!(world.run.steps[0].stop, None, "one of four is a quarter");
+    world.through(0, 5, fail());
+    assert!(world.run.steps[0].stop.is_some());
+    world.sweep(10);
+    let failure = world.run.steps[0].state.failure().unwrap();
+    assert_eq!(failure.message, "2 of 5 tasks failed (40.0%), 25% tolerated; the first: no luck");
+}
+
+#[test]
+fn at_a_steps_end_its_rate_counts_however_few_there_were() {
+    let tolerance =
+        ErrorTolerance { max_child_failures: u32::MAX, max_child_failure_rate: Some(0.4), ..ErrorTolerance::default() };
+    for (failures, ends) in [(1, RunStatus::Succeeded), (2, RunStatus::Failed)] {
+        let mut world = World::new(Plan { tolerance, ..single() });
+        world.expand(0, 3);
+        for index in 1..=3 {
+            let end = if index <= failures { failed(false) } else { AttemptEnd::Succeeded };
+            world.through(0, index, end);
+        }
+        assert_eq!(world.status_of_run(), ends);
+    }
 }

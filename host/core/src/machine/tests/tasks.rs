@@ -12,7 +12,7 @@ use crate::task::{AttemptEnd, MAX_HISTORY, QUARANTINE_HOST_DEATHS, TaskState, Ta
 fn retrying(attempts: u32) -> Plan {
     let mut plan = single();
     let (backoff, max_backoff) = (Duration::from_secs(10), Duration::from_secs(25));
-    plan.steps[0].retry = RetryPolicy { attempts, backoff, max_backoff, jitter: 0.0 };
+    plan.steps[0].retry = RetryPolicy { attempts, backoff, max_backoff, jitter: 0.0, ..RetryPolicy::default() };
     plan
 }
 
@@ -91,8 +91,12 @@ fn waits_double_up_to_the_longest() {
 
 #[test]
 fn jitter_spreads_a_wait_within_its_share() {
-    let policy =
-        RetryPolicy { attempts: 9, backoff: Duration::from_secs(10), max_backoff: Duration::from_secs(3600), jitter: 0.2 };
+    let policy = RetryPolicy {
+        attempts: 9,
+        backoff: Duration::from_secs(10),
+        max_backoff: Duration::from_secs(3600),
+        ..RetryPolicy::default()
+    };
     assert_eq!(policy.delay(1, 0), Duration::from_secs(8));
     assert_eq!(policy.delay(1, u32::MAX), Duration::from_secs(12));
     assert_eq!(RetryPolicy { jitter: 1.0, ..policy }.delay(1, 0), Duration::ZERO);
@@ -188,4 +192,31 @@ fn a_stopping_run_lets_nobody_spawn() {
     world.claim(0, 0).unwrap();
     world.ask(RunCommand::Cancel).unwrap();
     assert_eq!(world.spawn(0, 0, 1), Err(Rejected::Stopping));
+}
+
+#[test]
+fn only_the_causes_that_the_policy_names_are_tried_again() {
+    use crate::failure::{CauseSet, Quota};
+    let set = |names: &[&'static str]| CauseSet::from_names(names.iter().copied()).unwrap();
+    let retried = |on: &[&'static str], except: &[&'static str]| {
+        let policy = RetryPolicy { on: set(on), except: set(except), ..RetryPolicy::default() };
+        let causes = [
+            Cause::PluginError { retryable: true },
+            Cause::PluginError { retryable: false },
+            Cause::Panic,
+            Cause::TimedOut,
+            Cause::OutOfFuel,
+            Cause::Limit(Quota::Output),
+            Cause::HostLost,
+            Cause::Cancelled,
+        ];
+        causes.map(|cause| policy.retries(cause))
+    };
+    assert_eq!(retried(&[], &[]), [true, false, true, true, false, false, false, false]);
+    assert_eq!(retried(&["panic", "out-of-fuel"], &[]), [false, false, true, false, true, false, false, false]);
+    assert_eq!(retried(&[], &["panic"]), [true, false, false, true, false, false, false, false]);
+    assert_eq!(
+        retried(&["plugin-error", "panic", "host-lost"], &["panic"]),
+        [true, false, false, false, false, false, false, false]
+    );
 }

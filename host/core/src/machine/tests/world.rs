@@ -282,6 +282,13 @@ impl World {
             }
             if let StepState::Succeeded = step.state {
                 assert!(step.tasks.failed <= self.plan.tolerance.max_child_failures && !step.plan_failed);
+                let children = step.tasks.failed
+                    + tasks().filter(|task| !task.is_plan() && task.state == TaskState::Succeeded).count() as u32;
+                let rate = self.plan.tolerance.max_child_failure_rate.unwrap_or(1.0);
+                assert!(
+                    f64::from(step.tasks.failed) <= rate * f64::from(children) + 1e-6,
+                    "a step bears a higher rate than it may"
+                );
                 assert_eq!(step.tasks.cancelled, 0, "a step succeeded with work undone");
             }
             step.state.failure().into_iter().for_each(check_failure);
