@@ -63,8 +63,15 @@ impl Bench {
     /// Starts a run of a plan.
     pub(crate) async fn start(&self, plan: Plan) -> RunId {
         let id = RunId::from_u128(1);
-        let new =
-            NewRun { id, plan: Arc::new(plan), parameters: "{}".into(), files: vec![], trigger: Trigger::Cli, paused: false, idempotency: None };
+        let new = NewRun {
+            id,
+            plan: Arc::new(plan),
+            parameters: "{}".into(),
+            files: vec![],
+            trigger: Trigger::Cli,
+            paused: false,
+            idempotency: None,
+        };
         self.store.create_run(new).await.unwrap().run.id
     }
 

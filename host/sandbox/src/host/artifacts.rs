@@ -111,9 +111,11 @@ fn output(found: OutputRecord) -> outputs::Output {
             outputs::Outcome::Failed(outputs::TaskFailure { cause, message: failure.message })
         }
         // A step that another one depends on has ended, and with it its tasks: nothing else is left.
-        TaskState::Cancelled | TaskState::Queued { .. } | TaskState::Running { .. } | TaskState::Retrying { .. } => {
-            outputs::Outcome::Cancelled
-        }
+        TaskState::Cancelled
+        | TaskState::Skipped
+        | TaskState::Queued { .. }
+        | TaskState::Running { .. }
+        | TaskState::Retrying { .. } => outputs::Outcome::Cancelled,
     };
     outputs::Output { task, key: key.into(), outcome }
 }

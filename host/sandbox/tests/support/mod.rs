@@ -86,7 +86,8 @@ impl Lab {
         let known = KnownPlugin { name: plugin.name.clone(), digest: plugin.digest, config_schema: plugin.config_schema.clone() };
         let plan = definition::load(&text, &[known]).unwrap_or_else(|mistakes| panic!("{text}\n{mistakes:#?}")).plan;
         let id = RunId::new(self.store.now(), u128::from(self.ids.fetch_add(1, Ordering::Relaxed)));
-        let run = NewRun { id, plan, parameters: "{}".into(), files: vec![], trigger: Trigger::Api, paused: false, idempotency: None };
+        let run =
+            NewRun { id, plan, parameters: "{}".into(), files: vec![], trigger: Trigger::Api, paused: false, idempotency: None };
         self.store.create_run(run).await.expect("a run");
         self.claim(1).await.pop().expect("the step's plan is due")
     }
