@@ -15,6 +15,8 @@ pub struct ApiConfig {
     pub body_limit: usize,
     /// The largest component that may be uploaded, in bytes.
     pub upload_limit: usize,
+    /// The largest file that may be uploaded, in bytes.
+    pub file_limit: u64,
     /// How fast one client (a token, or else an address) may ask.
     pub rate: RateLimit,
     /// The most connections at once, of all clients. Each costs a file descriptor and some kilobytes.
@@ -37,6 +39,7 @@ impl Default for ApiConfig {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             body_limit: MIB,
             upload_limit: 64 * MIB,
+            file_limit: 4 << 30,
             rate: RateLimit::default(),
             connections: 4_096,
             head_timeout: Duration::from_secs(60),

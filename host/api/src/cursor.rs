@@ -2,6 +2,7 @@
 
 use bulkhead_core::id::{RunId, StepIndex, TaskId};
 use bulkhead_core::name::Name;
+use bulkhead_engine::files::ArtifactPlace;
 
 use crate::problem::{ApiError, ApiResult, ProblemKind};
 
@@ -62,6 +63,21 @@ impl Cursor for TaskId {
         let (step, index) = rest.split_at_checked(2)?;
         let step = StepIndex(u16::from_be_bytes(step.try_into().ok()?));
         Some(Self::new(RunId::from_bytes(run)?, step, u32::from_be_bytes(index.try_into().ok()?)))
+    }
+}
+
+impl Cursor for ArtifactPlace {
+    const LIST: u8 = b'a';
+
+    fn to_bytes(&self) -> Vec<u8> {
+        [&self.step.0.to_be_bytes()[..], &self.task.to_be_bytes(), self.name.as_str().as_bytes()].concat()
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (step, rest) = bytes.split_first_chunk()?;
+        let (task, name) = rest.split_first_chunk()?;
+        let name = std::str::from_utf8(name).ok()?.parse().ok()?;
+        Some(Self { step: StepIndex(u16::from_be_bytes(*step)), name, task: u32::from_be_bytes(*task) })
     }
 }
 

@@ -13,7 +13,9 @@ use crate::auth::table::{self, Access};
 use crate::gate::gate;
 use crate::model::{EventGap, Problem, Statistics, StreamEnd};
 use crate::problem::{PROBLEM_JSON, ProblemKind};
-use crate::routes::{definitions, events, logs, orders, plugins, runs, schedules, system, tasks, tokens, trigger, watch};
+use crate::routes::{
+    definitions, events, files, logs, orders, outputs, plugins, runs, schedules, system, tasks, tokens, trigger, watch,
+};
 use crate::state::ApiState;
 
 /// What no handler says.
@@ -25,6 +27,7 @@ use crate::state::ApiState;
         (name = "runs", description = "Start, watch and command runs"),
         (name = "tasks", description = "What a run is made of"),
         (name = "logs", description = "What plugins say"),
+        (name = "files", description = "What runs are started with, and what they leave"),
         (name = "events", description = "What changes, as it changes"),
         (name = "definitions", description = "Jobs as their authors write them"),
         (name = "schedules", description = "When definitions run by themselves"),
@@ -58,6 +61,11 @@ fn handlers() -> OpenApiRouter<ApiState> {
         .routes(routes!(logs::page))
         .routes(routes!(logs::download))
         .routes(routes!(logs::follow))
+        .routes(routes!(files::upload))
+        .routes(routes!(files::of_run))
+        .routes(routes!(files::artifacts))
+        .routes(routes!(files::download))
+        .routes(routes!(outputs::download))
         .routes(routes!(events::follow))
         .routes(routes!(watch::follow))
         .routes(routes!(definitions::list))

@@ -41,6 +41,21 @@ impl<T: FromStr<Err: Display>> FromRequestParts<ApiState> for Path<T> {
     }
 }
 
+/// All parameters of a path that has several, in its order.
+pub(crate) struct PathParts<const N: usize>(pub(crate) [String; N]);
+
+impl<const N: usize> FromRequestParts<ApiState> for PathParts<N> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> ApiResult<Self> {
+        let params = RawPathParams::from_request_parts(parts, state)
+            .await
+            .map_err(|error| ApiError::new(ProblemKind::InvalidParameter, error.body_text()))?;
+        let values: Vec<_> = params.iter().map(|(_, value)| value.to_owned()).collect();
+        values.try_into().map(Self).map_err(|_| ApiError::new(ProblemKind::UnknownRoute, "the path has other parts"))
+    }
+}
+
 /// The query's parameters. One that is not known is refused, with the nearest one that is.
 pub(crate) struct Query<T>(pub(crate) T);
 

@@ -72,6 +72,8 @@ kinds! {
     PreconditionFailed = "precondition-failed", PRECONDITION_FAILED, "It has changed in between";
     /// The body is larger than allowed.
     BodyTooLarge = "body-too-large", PAYLOAD_TOO_LARGE, "The body is too large";
+    /// The artifact has no bytes in the range.
+    RangeNotSatisfiable = "range-not-satisfiable", RANGE_NOT_SATISFIABLE, "There is nothing in the range";
     /// The body's media type is not one that the path takes.
     UnsupportedMediaType = "unsupported-media-type", UNSUPPORTED_MEDIA_TYPE, "The body's media type is not supported";
     /// The definition is wrong; `diagnostics` say where.

@@ -75,6 +75,10 @@ pub(crate) enum Command {
     Tasks(TasksArgs),
     /// Print a run's log, and follow it
     Logs(LogsArgs),
+    /// List what a run's tasks left, or download one of them
+    Artifacts(ArtifactsArgs),
+    /// Print what the tasks of a step came to, in their order
+    Outputs(OutputsArgs),
     /// Cancel a run
     Cancel(RunIdArgs),
     /// Pause a run: what is at work ends, nothing starts
@@ -178,6 +182,9 @@ pub(crate) struct ServeArgs {
     /// Requests a second that one client may make for as long as it likes, twice as many at once; 0 for no limit.
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     pub(crate) rate_limit: u32,
+    /// The largest file that may be uploaded for a run: `500MiB`, `10GiB`.
+    #[arg(long, default_value = "4GiB", value_name = "SIZE", value_parser = parse_size)]
+    pub(crate) file_limit: u64,
     /// Hold the admin's token in this file; a new one is made where the file is missing.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) admin_token_file: Option<PathBuf>,
@@ -198,7 +205,12 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) parameters: ParameterArgs,
     #[command(flatten)]
+    pub(crate) files: FileArgs,
+    #[command(flatten)]
     pub(crate) worker: WorkerArgs,
+    /// Copy the run's artifacts into this directory when it ends, as STEP/NAME.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) artifacts: Option<PathBuf>,
     /// Keep the run here. [default: a directory that is removed at the end]
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) data_dir: Option<PathBuf>,
@@ -208,6 +220,80 @@ pub(crate) struct RunArgs {
     /// How long attempts at work may go on after the first Ctrl-C or SIGTERM, which cancels the run.
     #[arg(long, default_value = "10s", value_name = "TIME", value_parser = parse_duration)]
     pub(crate) grace: Duration,
+}
+
+/// `artifacts`
+#[derive(Clone, Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, arg_required_else_help = true)]
+pub(crate) struct ArtifactsArgs {
+    /// What else than a list.
+    #[command(subcommand)]
+    pub(crate) command: Option<ArtifactsCommand>,
+    /// The run.
+    pub(crate) run: Option<String>,
+    /// Of this step.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) step: Option<String>,
+    /// At most so many.
+    #[arg(long, short = 'n', default_value_t = 1_000, value_name = "N")]
+    pub(crate) limit: usize,
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
+}
+
+/// `artifacts …`
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum ArtifactsCommand {
+    /// Download one
+    Get {
+        /// The run.
+        run: String,
+        /// The step.
+        step: String,
+        /// The artifact's name.
+        name: String,
+        /// Of the task with this number. [default: the first that has one]
+        #[arg(long, value_name = "N")]
+        task: Option<u32>,
+        /// Write it here. [default: its name in this directory; `-` is standard output]
+        #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath)]
+        output: Option<PathBuf>,
+    },
+}
+
+/// `outputs`
+#[derive(Clone, Debug, Args)]
+pub(crate) struct OutputsArgs {
+    /// The run.
+    pub(crate) run: String,
+    /// The step.
+    pub(crate) step: String,
+    /// The format.
+    #[arg(long, value_enum, default_value_t, value_name = "ndjson|csv", hide_possible_values = true)]
+    pub(crate) format: OutputsFormat,
+    /// Write them here. [default: standard output]
+    #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
+}
+
+/// The format of outputs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OutputsFormat {
+    /// One JSON object a line.
+    #[default]
+    Ndjson,
+    /// A table with the output as JSON text.
+    Csv,
+}
+
+/// A run's files.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct FileArgs {
+    /// Start the run with a file that its plugins read under this name; may be given several times.
+    #[arg(long = "file", value_name = "NAME=PATH", value_parser = parse_pair)]
+    pub(crate) file: Vec<(String, String)>,
 }
 
 /// A run's parameters.
@@ -239,6 +325,8 @@ pub(crate) struct TriggerArgs {
     pub(crate) definition: String,
     #[command(flatten)]
     pub(crate) parameters: ParameterArgs,
+    #[command(flatten)]
+    pub(crate) files: FileArgs,
     /// Start it paused: nothing starts before `resume`, but what `process-next` takes.
     #[arg(long)]
     pub(crate) paused: bool,

@@ -20,7 +20,7 @@ use clap::{CommandFactory as _, Parser as _};
 use tracing_subscriber::EnvFilter;
 
 use crate::args::{Cli, Command, GlobalArgs, LogFormat};
-use crate::commands::{catalog, doctor, run, runs, schedules, serve, tasks, tokens};
+use crate::commands::{catalog, doctor, files, run, runs, schedules, serve, tasks, tokens};
 use crate::error::{CliError, CliResult};
 use crate::output::Output;
 
@@ -55,6 +55,8 @@ async fn execute(command: Command, output: &Output) -> CliResult<u8> {
         Command::Trigger(args) => runs::trigger(args, output).await,
         Command::Runs(args) => runs::runs(args, output).await,
         Command::Tasks(args) => tasks::list(args, output).await,
+        Command::Artifacts(args) => files::artifacts(args, output).await,
+        Command::Outputs(args) => files::outputs(args, output).await,
         Command::Logs(args) => runs::logs(args, output).await,
         Command::Cancel(args) => runs::command(args, "cancel", output).await,
         Command::Pause(args) => runs::command(args, "pause", output).await,

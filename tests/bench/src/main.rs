@@ -30,6 +30,9 @@ struct Options {
     /// Finished tasks in the store for what is measured with history.
     #[arg(long, default_value_t = 1_000_000)]
     history: u32,
+    /// Rows of the batch.
+    #[arg(long, default_value_t = 1_000_000)]
+    rows: u32,
     /// Seconds that each load lasts.
     #[arg(long, default_value_t = 5)]
     seconds: u64,

@@ -80,6 +80,13 @@ impl Server {
         assert!(status.is_success(), "{path}: {status}: {}", String::from_utf8_lossy(&answer));
     }
 
+    /// The most resident memory so far, in bytes.
+    pub(crate) fn peak_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).expect("a running process");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("the peak");
+        line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number of KiB") * 1024
+    }
+
     /// Resident memory in bytes, and the processor time used so far.
     pub(crate) fn usage(&self) -> (u64, Duration) {
         let read = |name: &str| {

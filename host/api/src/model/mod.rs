@@ -6,6 +6,7 @@
 
 mod definition;
 mod event;
+mod file;
 mod log;
 mod page;
 mod plugin;
@@ -21,6 +22,7 @@ mod watch;
 
 pub use definition::{Definition, DefinitionStep, DefinitionSummary, Diagnostic, Validation};
 pub use event::{Event, EventGap, EventKind};
+pub use file::{Artifact, File, RunFile, StepOutput};
 pub use log::{Level, LogLine, LogPage, Source, StreamEnd};
 pub use page::Page;
 pub use plugin::{Plugin, PluginDetail};

@@ -2,8 +2,10 @@
 
 pub(crate) mod definitions;
 pub(crate) mod events;
+pub(crate) mod files;
 pub(crate) mod logs;
 pub(crate) mod orders;
+pub(crate) mod outputs;
 pub(crate) mod plugins;
 pub(crate) mod runs;
 pub(crate) mod schedules;

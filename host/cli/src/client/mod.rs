@@ -20,6 +20,9 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 /// How long an answer may take that is no stream: an upload waits for the compiler.
 const ANSWER_LIMIT: Duration = Duration::from_secs(180);
 
+/// Bytes of a file that are read at once.
+const UPLOAD_PIECE: usize = 256 << 10;
+
 /// A server, and who asks. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Client {
@@ -137,6 +140,28 @@ impl Client {
         let request = self.request(Method::POST, path).header("content-type", "application/wasm").body(bytes);
         let response = self.send(request.timeout(ANSWER_LIMIT)).await?;
         self.read(response).await
+    }
+
+    /// Uploads a file, piece by piece: however large it is, and however long it takes.
+    pub(crate) async fn upload_file<T: DeserializeOwned>(&self, path: &str, file: tokio::fs::File, size: u64) -> CliResult<T> {
+        let body = reqwest::Body::wrap_stream(tokio_util::io::ReaderStream::with_capacity(file, UPLOAD_PIECE));
+        let request = self.request(Method::POST, path).header("content-type", "application/octet-stream");
+        let response = self.send(request.header("content-length", size).body(body)).await?;
+        self.read(response).await
+    }
+
+    /// Downloads something into a writer, piece by piece.
+    pub(crate) async fn download(
+        &self,
+        path: &str,
+        query: &impl Serialize,
+        mut write: impl AsyncFnMut(&[u8]) -> CliResult<()>,
+    ) -> CliResult<()> {
+        let mut response = self.send(self.request(Method::GET, path).query(query)).await?;
+        while let Some(piece) = response.chunk().await.map_err(|source| self.unreachable(source))? {
+            write(&piece).await?;
+        }
+        Ok(())
     }
 
     /// Removes something.

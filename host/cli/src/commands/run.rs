@@ -3,6 +3,7 @@
 //! What follows the run reads the store as any other reader does: a cursor into the durable log, never a queue beside it. So what
 //! is printed is what is stored, line by line.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,6 +21,7 @@ use bulkhead_engine::store::{LogQuery, Retention, RunView, Store, TaskFilter};
 use serde::Serialize;
 
 use crate::args::{LineFormat, RunArgs};
+use crate::commands::files;
 use crate::embedded::{self, Embedded, plugins};
 use crate::error::{CliError, CliResult, InvalidDefinition};
 use crate::exit_codes;
@@ -55,9 +57,9 @@ pub(crate) async fn run(args: RunArgs, output: &Output) -> CliResult<u8> {
     let name = args.file.display().to_string();
     let text = std::fs::read_to_string(&args.file).map_err(CliError::read(&args.file))?;
     let overridden = with_overrides(&text, &args.overrides).map_err(|found| InvalidDefinition::new(&name, &text, found))?;
-    let request = RunRequest {
+    let mut request = RunRequest {
         parameters: parameters::collect(&args.parameters)?,
-        files: Default::default(),
+        files: BTreeMap::new(),
         trigger: Trigger::Cli,
         paused: false,
         idempotency: None,
@@ -75,6 +77,7 @@ pub(crate) async fn run(args: RunArgs, output: &Output) -> CliResult<u8> {
     };
     let embedded = Embedded::open(&data_dir, &args.worker, args.data_dir.is_none().then(user_cache).flatten())?;
     load_plugins(&embedded, args.worker.plugins.as_ref(), &overridden, output).await?;
+    request.files = files::store_all(&*embedded.store, &args.files).await?;
     let created = embedded.jobs.run(&overridden, request).await.map_err(|error| CliError::from_job(error, &name, &overridden))?;
     let run = created.run.id;
 
@@ -85,6 +88,9 @@ pub(crate) async fn run(args: RunArgs, output: &Output) -> CliResult<u8> {
     followed?;
     // What was stored while the engine stopped.
     follower.print_new().await?;
+    if let Some(dir) = &args.artifacts {
+        files::copy_all(&*embedded.store, run, dir).await?;
+    }
     follower.summarise().await
 }
 

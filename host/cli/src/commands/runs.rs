@@ -5,6 +5,7 @@ use serde_json::value::RawValue;
 
 use crate::args::{LineFormat, ListRunsArgs, LogsArgs, RunIdArgs, RunsArgs, RunsCommand, TriggerArgs};
 use crate::client::{Client, LogFilter, follow_log, wait_for_end};
+use crate::commands::files::upload_all;
 use crate::error::{CliError, CliResult};
 use crate::exit_codes;
 use crate::output::line::LineRenderer;
@@ -22,7 +23,8 @@ pub(crate) async fn trigger(args: TriggerArgs, output: &Output) -> CliResult<u8>
         .map_err(|error| CliError::usage(error.to_string()))?;
     let key = args.idempotency_key.unwrap_or_else(|| format!("{:032x}", rand::random::<u128>()));
     let path = format!("/definitions/{}/runs", segment(&args.definition));
-    let request = TriggerRequest { parameters, files: Default::default(), paused: args.paused };
+    let files = upload_all(&client, &args.files).await?;
+    let request = TriggerRequest { parameters, paused: args.paused, files };
     let run: Run = client.create(&path, &request, &key).await?;
     if args.follow || args.wait {
         output.note(&run.id);

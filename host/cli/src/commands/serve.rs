@@ -54,7 +54,13 @@ pub(crate) async fn serve(args: ServeArgs, output: &Output) -> CliResult<u8> {
         Arc::new(move || engine.load())
     };
     let rate = RateLimit { per_second: args.rate_limit, burst: args.rate_limit.saturating_mul(2) };
-    let config = ApiConfig { require_token, rate, version: env!("CARGO_PKG_VERSION").to_owned(), ..ApiConfig::default() };
+    let config = ApiConfig {
+        require_token,
+        rate,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        file_limit: args.file_limit,
+        ..ApiConfig::default()
+    };
     let state = ApiState::new(embedded.store.clone(), embedded.jobs.clone(), load, config).with_egress(embedded.egress.clone());
     let mut http = tokio::spawn(bulkhead_api::serve(listener, state.clone()));
     announce(output, &json!({ "listening": format!("http://{address}") }), &format!("listening on http://{address}"))?;

@@ -1,5 +1,6 @@
 //! The real binary with real plugins. `make host-test` builds both first.
 
+mod batch;
 mod cli;
 mod control;
 mod demo;
