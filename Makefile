@@ -27,6 +27,10 @@ DEMO_FLAGS := $(if $(FULL),,--set slow.log_delay_ms=20)
 demo: plugins build ## Runs the test job generator, its slow step shortened; FULL=1 as it is written
 	target/debug/bulkhead run job-definitions/test_job_generator.toml --plugins target/plugins $(DEMO_FLAGS)
 
+.PHONY: jobs
+jobs: plugins build ## Runs the job suite: each job ends in its expected state, the errors among them with theirs
+	target/debug/bulkhead-jobs
+
 .PHONY: test
 test: lint plugins plugins-test host-test console-test doc ## Formats, lints, every test, documentation: all that CI checks
 

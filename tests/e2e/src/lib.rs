@@ -6,6 +6,7 @@
 mod api;
 mod server;
 mod stream;
+pub mod suite;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -40,9 +41,8 @@ pub fn binary() -> PathBuf {
 /// Where they were not built.
 pub fn plugins() -> PathBuf {
     let dir = std::env::var_os("BULKHEAD_PLUGINS").map_or_else(|| workspace().join("target/plugins"), PathBuf::from);
-    for plugin in [
-        "aggregate", "batch", "build", "crawler", "generator", "hello", "misbehave", "ml", "noop", "primes", "stress",
-    ] {
+    for plugin in ["aggregate", "batch", "build", "crawler", "generator", "hello", "misbehave", "ml", "noop", "primes", "stress"]
+    {
         let file = dir.join(plugin).with_extension("wasm");
         assert!(file.is_file(), "{} is missing: run `make plugins`, or set BULKHEAD_PLUGINS", file.display());
     }

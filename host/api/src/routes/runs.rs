@@ -8,7 +8,7 @@ use bulkhead_core::id::RunId;
 use bulkhead_core::machine::RunCommand;
 use bulkhead_core::name::Name;
 use bulkhead_core::run::RunStatus as CoreRunStatus;
-use bulkhead_engine::store::{RunFilter, RunView, StoreError, TaskFilter};
+use bulkhead_engine::store::{RunFilter, RunView, StoreError, StoreResult, TaskFilter};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -287,7 +287,7 @@ pub(crate) async fn delete(State(state): State<ApiState>, Path(id): Path<RunId>)
 }
 
 /// A run as it is answered.
-pub(crate) async fn detail(state: &ApiState, view: &RunView) -> ApiResult<RunDetail> {
+pub(crate) async fn detail(state: &ApiState, view: &RunView) -> StoreResult<RunDetail> {
     let shown = bare(view);
     if view.run.state.is_terminal() {
         return Ok(shown);
@@ -296,14 +296,14 @@ pub(crate) async fn detail(state: &ApiState, view: &RunView) -> ApiResult<RunDet
         Ok(next_due) => next_due,
         // Deleted since it was read.
         Err(StoreError::NotFound(_)) => Vec::new(),
-        Err(error) => return Err(error.into()),
+        Err(error) => return Err(error),
     };
     let moment = Moment { now: state.store.now(), next_due, load: state.load() };
     Ok(shown.at(&view.run, &view.plan, &moment))
 }
 
 /// A run as its record is, without what depends on the moment: what its entity tag is of.
-fn bare(view: &RunView) -> RunDetail {
+pub(crate) fn bare(view: &RunView) -> RunDetail {
     RunDetail::new(&view.run, &view.plan, &view.parameters)
 }
 

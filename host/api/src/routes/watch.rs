@@ -18,7 +18,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::logs::{Filter, write_lines};
-use super::runs::detail;
+use super::runs::{bare, detail};
 use super::system::read_statistics;
 use crate::encode::LineEncoder;
 use crate::extract::{self, invalid};
@@ -223,9 +223,9 @@ impl Topic {
             Kind::Run { id, last } => match state.store.run(*id).await {
                 Ok(view) => {
                     let mut event = Vec::new();
-                    write(&mut event, "run", &Watched::Run(Box::new(detail(&view))));
+                    write(&mut event, "run", &Watched::Run(Box::new(bare(&view))));
                     if event != *last {
-                        out.extend_from_slice(&event);
+                        write(out, "run", &Watched::Run(Box::new(detail(state, &view).await?)));
                         *last = event;
                     }
                 }

@@ -9,4 +9,5 @@ mod schedules;
 mod serve;
 mod streams;
 mod stress;
+mod suite;
 mod tokens;
