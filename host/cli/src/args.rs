@@ -293,7 +293,7 @@ pub(crate) enum OutputsFormat {
 pub(crate) struct FileArgs {
     /// Start the run with a file that its plugins read under this name; may be given several times.
     #[arg(long = "file", value_name = "NAME=PATH", value_parser = parse_pair)]
-    pub(crate) file: Vec<(String, String)>,
+    pub(crate) named: Vec<(String, String)>,
 }
 
 /// A run's parameters.

@@ -25,7 +25,7 @@ const PAGE: usize = 1_000;
 /// The files of a call, each with its name.
 fn named(args: &FileArgs) -> CliResult<BTreeMap<FileName, PathBuf>> {
     let mut files = BTreeMap::new();
-    for (name, path) in &args.file {
+    for (name, path) in &args.named {
         let name: FileName = name.parse().map_err(|error| CliError::usage(format!("`--file {name}=…`: {error}")))?;
         if files.insert(name.clone(), PathBuf::from(path)).is_some() {
             return Err(CliError::usage(format!("`--file {name}=…` is given twice")));
