@@ -6,12 +6,22 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use bulkhead_egress::Resolve;
+use bulkhead_egress::{EgressConfig, HttpEgress, Resolve};
+use bulkhead_engine::egress::{
+    Egress as _, EgressBody, EgressError, EgressGrant, EgressRequest, EgressStatistics, EgressTimeouts,
+};
 use futures::future::BoxFuture;
+use http::{Request, Response};
+use http_body_util::{BodyExt as _, Empty};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
 use tokio::task::{JoinHandle, JoinSet};
+
+/// An exchange that takes this long hangs.
+const HANG: Duration = Duration::from_secs(60);
 
 /// A server on loopback. It ends when it is dropped.
 pub(crate) struct Server {
@@ -44,7 +54,25 @@ impl Server {
         F: Fn(Peer) -> Fut + Send + 'static,
         Fut: Future<Output = io::Result<()>> + Send + 'static,
     {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
+        Self::at((Ipv4Addr::LOCALHOST, 0).into(), serve).await
+    }
+
+    /// A server at another address of this machine with the same port, which answers everything.
+    pub(crate) async fn beside(other: &Self, address: &str) -> Self {
+        let address = SocketAddr::new(address.parse().expect("an address"), other.port());
+        let serve = |mut peer: Peer| async move {
+            peer.read().await?;
+            peer.write(&answer("200 OK", "", b"secret")).await
+        };
+        Self::at(address, serve).await
+    }
+
+    async fn at<F, Fut>(address: SocketAddr, serve: F) -> Self
+    where
+        F: Fn(Peer) -> Fut + Send + 'static,
+        Fut: Future<Output = io::Result<()>> + Send + 'static,
+    {
+        let listener = TcpListener::bind(address).await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let counts = Arc::new(Counts::default());
         let shared = Arc::clone(&counts);
@@ -201,5 +229,49 @@ impl Resolve for Names {
             None => Err(io::ErrorKind::NotFound.into()),
         };
         Box::pin(std::future::ready(result))
+    }
+}
+
+/// A way out, and what a test sends through it.
+pub(crate) struct Way {
+    egress: HttpEgress,
+    timeouts: EgressTimeouts,
+}
+
+impl Way {
+    pub(crate) fn new(config: EgressConfig, names: Arc<dyn Resolve>) -> Self {
+        let config = EgressConfig { native_roots: false, ..config };
+        let egress = HttpEgress::new(config, names, Handle::current()).expect("a way out");
+        Self { egress, timeouts: EgressTimeouts::default() }
+    }
+
+    pub(crate) fn with(names: Arc<dyn Resolve>) -> Self {
+        Self::new(EgressConfig::default(), names)
+    }
+
+    /// With this time for each part.
+    pub(crate) fn hurried(mut self, each: Duration) -> Self {
+        self.timeouts = EgressTimeouts { connect: each, first_byte: each, between_bytes: each };
+        self
+    }
+
+    pub(crate) fn statistics(&self) -> EgressStatistics {
+        self.egress.statistics()
+    }
+
+    /// Gets a URL under these patterns.
+    pub(crate) async fn send(&self, url: &str, grant: &[String]) -> Result<Response<EgressBody>, EgressError> {
+        let body = Empty::new().map_err(|never| match never {}).boxed_unsync();
+        let request = Request::get(url).body(body).expect("a request");
+        let grant = Arc::new(EgressGrant { patterns: grant.to_vec() });
+        let sent = self.egress.send(EgressRequest { request, grant, timeouts: self.timeouts });
+        tokio::time::timeout(HANG, sent).await.expect("the exchange ends")
+    }
+
+    /// Gets the text behind a URL.
+    pub(crate) async fn text(&self, url: &str, grant: &[String]) -> Result<String, EgressError> {
+        let body = self.send(url, grant).await?.into_body();
+        let read = tokio::time::timeout(HANG, body.collect()).await.expect("the body ends")?;
+        Ok(String::from_utf8_lossy(&read.to_bytes()).into_owned())
     }
 }
