@@ -42,13 +42,19 @@ pub(crate) fn read(answer: Answer, limit: u64, deadline: Deadline) -> Result<Vec
         [one] if one == "deflate" => deflate(wire),
         _ => return Err(BodyError::UnknownEncoding(encodings.join(", "))),
     };
-    let mut body = Vec::new();
+    let mut body: Vec<u8> = Vec::new();
     let mut piece = vec![0; PIECE];
     loop {
         match reader.read(&mut piece) {
             Ok(0) => return Ok(body),
             Ok(length) if (body.len() + length) as u64 > limit => return Err(BodyError::TooLarge),
-            Ok(length) => body.extend_from_slice(&piece[..length]),
+            Ok(length) => {
+                if body.capacity() - body.len() < length {
+                    // By a quarter, not to the double: old and new stand side by side in a small memory.
+                    body.reserve_exact(length.max(body.len() / 4));
+                }
+                body.extend_from_slice(&piece[..length]);
+            }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => {
                 return Err(match wire_end.replace(End::None) {

@@ -139,7 +139,7 @@ async fn a_hostile_site_harms_nothing_but_its_own_pages() {
         ("/down", "failed"),
         ("/greedy", "failed"),
     ] {
-        assert_eq!(kind(&found, address), is, "{address}: {}", output(address));
+        assert_eq!(kind(&found, address), is, "{address}: {} {:?}", output(address), failure(&found, address));
     }
     assert_eq!(output("/moved")["to"], format!("http://{}/dup", site.host()));
     assert_eq!(output("/round?n=10")["not_followed"], "too many redirects in a row");
