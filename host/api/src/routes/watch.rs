@@ -131,7 +131,7 @@ struct Topic {
 }
 
 enum Kind {
-    Statistics { last: Option<Statistics> },
+    Statistics { last: Option<Box<Statistics>> },
     Runs { after: u64, told: bool },
     Run { id: RunId, last: Vec<u8> },
     Log(Box<Log>),
@@ -205,9 +205,9 @@ impl Topic {
         match &mut self.kind {
             Kind::Statistics { last } => {
                 let now = read_statistics(state).await?;
-                if last.as_ref().is_none_or(|last| Statistics { at: last.at, ..now.clone() } != *last) {
+                if last.as_ref().is_none_or(|last| Statistics { at: last.at, ..now.clone() } != **last) {
                     write(out, "statistics", &Watched::Statistics(now.clone()));
-                    *last = Some(now);
+                    *last = Some(Box::new(now));
                 }
             }
             Kind::Runs { after, told } => {
