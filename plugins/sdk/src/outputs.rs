@@ -97,7 +97,7 @@ impl OutputError {
 }
 
 /// All tasks of a step that this one depends on, in the order in which they were spawned, page by page. Use
-/// [`serde_json::value::RawValue`]-like types, or `serde_json::Value`, for outputs of any form.
+/// `serde_json::Value` for outputs of any form.
 pub fn of<T: DeserializeOwned>(step: impl Into<String>) -> Outputs<T> {
     after(step, 0)
 }

@@ -128,7 +128,7 @@ pub(crate) async fn page(
     Ok(([(header::CONTENT_TYPE, kind)], out).into_response())
 }
 
-/// Writes what a [`LogPage`](crate::model::LogPage) serialises to.
+/// Writes what a [`LogPage`] serialises to.
 fn write_page(page: &StoredPage, encoder: &mut LineEncoder, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"lines\":");
     write_lines(page, encoder, out);
