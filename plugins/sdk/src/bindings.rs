@@ -1054,8 +1054,7 @@ pub mod bulkhead {
                 TooLarge(u64),
                 /// The run is ending, or this attempt no longer holds its task.
                 Cancelled,
-                /// The disk or the store could not answer now. Trying again is safe, except that a `write` may have happened in part: an
-                /// attempt whose `write` failed so can't succeed any more, and another attempt begins anew.
+                /// The disk or the store could not answer now. Nothing was written; trying again is safe.
                 Unavailable(_rt::String),
             }
             impl ::core::fmt::Debug for ArtifactError {
@@ -1120,10 +1119,10 @@ pub mod bulkhead {
             pub enum Source {
                 /// A file that the run was started with.
                 File,
-                /// What the tasks of a step published, this name for itself: `depends` must lead to it. Of several tasks that published the
-                /// same name, the first.
+                /// What the tasks of a step published that this task's step depends on. Of several tasks that published the same name,
+                /// the first.
                 Step(_rt::String),
-                /// What one task of a step published.
+                /// Likewise what one task of it published.
                 Task(StepTask),
             }
             impl ::core::fmt::Debug for Source {
