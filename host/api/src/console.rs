@@ -3,22 +3,25 @@
 //!
 //! A debug build reads the files from the source tree, so whoever works on the console needs no build, only a reload.
 
+use std::sync::OnceLock;
+
 use axum::Router;
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use rust_embed::{EmbeddedFile, RustEmbed};
+use rust_embed::RustEmbed;
 use sha2::{Digest as _, Sha256};
 
 use crate::cursor::base64url;
 use crate::problem::{ApiError, ApiResult, ProblemKind};
 use crate::state::ApiState;
 
-/// Where the files are served.
+/// Where the files are served. The page names them below `/console/~EDITION/`, which changes with any of them: so a browser that has
+/// them asks for none again.
 const FILES: &str = "/console/";
-/// Paths below this have a version in them, so what they hold never changes.
-const VENDOR: &str = "vendor/";
+/// What stands before an edition.
+const EDITION: char = '~';
 /// The page's path among the files.
 const PAGE: &str = "index.html";
 
@@ -48,30 +51,61 @@ pub(crate) fn routes() -> Router<ApiState> {
 }
 
 async fn page(headers: HeaderMap) -> Response {
-    answer(PAGE, &headers).into_response()
+    let text = page_text(&edition());
+    let policy = policy(import_map(&text));
+    answer(PAGE, text.into_bytes(), &policy, false, &headers).unwrap_or_else(IntoResponse::into_response)
 }
 
 async fn file(request: Request) -> Response {
     let path = request.uri().path().strip_prefix(FILES).unwrap_or_default();
-    answer(path, request.headers()).into_response()
+    // Another edition's file has another content: a page of it gets what there is, and does not keep it.
+    let (path, lasts) = match path.strip_prefix(EDITION).and_then(|path| path.split_once('/')) {
+        Some((named, path)) => (path, named == edition()),
+        None => (path, false),
+    };
+    let file = Files::get(path).ok_or_else(|| missing(path));
+    let answer = file.and_then(|file| answer(path, file.data.into_owned(), &policy(None), lasts, request.headers()));
+    answer.unwrap_or_else(IntoResponse::into_response)
 }
 
-fn answer(path: &str, headers: &HeaderMap) -> ApiResult<Response> {
-    let missing = || ApiError::new(ProblemKind::UnknownRoute, format!("the console has no file `{path}`"));
-    let file = Files::get(path).ok_or_else(missing)?;
-    let media_type = media_type(path).ok_or_else(missing)?;
-    let tag = format!("\"{}\"", base64url(&file.metadata.sha256_hash()));
+fn missing(path: &str) -> ApiError {
+    ApiError::new(ProblemKind::UnknownRoute, format!("the console has no file `{path}`"))
+}
+
+/// A name for what all files hold.
+fn edition() -> String {
+    let of_files = || {
+        let mut hasher = Sha256::new();
+        for path in Files::iter() {
+            let file = Files::get(&path).map(|file| file.metadata.sha256_hash()).unwrap_or_default();
+            hasher.update(path.as_bytes());
+            hasher.update(file);
+        }
+        base64url(&hasher.finalize()[..12])
+    };
+    static EMBEDDED: OnceLock<String> = OnceLock::new();
+    // A debug build's files may change while it runs.
+    if cfg!(debug_assertions) { of_files() } else { EMBEDDED.get_or_init(of_files).clone() }
+}
+
+/// The page, which names the files of an edition.
+fn page_text(edition: &str) -> String {
+    let page = Files::get(PAGE).map(|file| String::from_utf8_lossy(&file.data).into_owned()).unwrap_or_default();
+    page.replace(&format!("\"{FILES}"), &format!("\"{FILES}{EDITION}{edition}/"))
+}
+
+fn answer(path: &str, content: Vec<u8>, policy: &str, lasts: bool, headers: &HeaderMap) -> ApiResult<Response> {
+    let media_type = media_type(path).ok_or_else(|| missing(path))?;
+    let tag = format!("\"{}\"", base64url(&Sha256::digest(&content)));
     let same = headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes());
-    let policy = policy(&file, path);
-    let cache = if path.starts_with(VENDOR) { "public, max-age=31536000, immutable" } else { "no-cache" };
-    let mut response =
-        if same { axum::http::StatusCode::NOT_MODIFIED.into_response() } else { file.data.into_owned().into_response() };
+    let cache = if lasts { "public, max-age=31536000, immutable" } else { "no-cache" };
+    let mut response = if same { axum::http::StatusCode::NOT_MODIFIED.into_response() } else { content.into_response() };
     let answered = response.headers_mut();
     for (name, value) in [
         (header::CONTENT_TYPE, media_type),
         (header::CACHE_CONTROL, cache),
         (header::ETAG, &tag),
-        (header::CONTENT_SECURITY_POLICY, &policy),
+        (header::CONTENT_SECURITY_POLICY, policy),
         (header::REFERRER_POLICY, "no-referrer"),
         (header::X_FRAME_OPTIONS, "DENY"),
         (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
@@ -85,9 +119,8 @@ fn answer(path: &str, headers: &HeaderMap) -> ApiResult<Response> {
     Ok(response)
 }
 
-/// What a file may do: the page's own files only, and the one import map that it has in itself.
-fn policy(file: &EmbeddedFile, path: &str) -> String {
-    let map = (path == PAGE).then(|| import_map(&file.data)).flatten();
+/// What the page may do: use its own files only, and the one import map that it has in itself.
+fn policy(map: Option<&str>) -> String {
     let map = map.map(|map| {
         let digest = base64url(&Sha256::digest(map)).replace('-', "+").replace('_', "/");
         format!(" 'sha256-{digest}='")
@@ -100,8 +133,7 @@ fn policy(file: &EmbeddedFile, path: &str) -> String {
     )
 }
 
-fn import_map(page: &[u8]) -> Option<&str> {
-    let page = std::str::from_utf8(page).ok()?;
+fn import_map(page: &str) -> Option<&str> {
     let (_, rest) = page.split_once("<script type=\"importmap\">")?;
     rest.split_once("</script>").map(|(map, _)| map)
 }
@@ -127,12 +159,13 @@ mod tests {
         for path in Files::iter() {
             assert!(media_type(&path).is_some(), "{path}");
         }
-        let page = Files::get(PAGE).unwrap();
-        let map: serde_json::Value = serde_json::from_str(import_map(&page.data).unwrap()).unwrap();
+        let page = page_text("e");
+        let map: serde_json::Value = serde_json::from_str(import_map(&page).unwrap()).unwrap();
         for target in map["imports"].as_object().unwrap().values() {
-            let target = target.as_str().unwrap().strip_prefix(FILES).unwrap();
+            let target = target.as_str().unwrap().strip_prefix("/console/~e/").unwrap();
             assert!(Files::get(target).is_some(), "{target}");
         }
-        assert!(policy(&page, PAGE).contains("script-src 'self' 'sha256-"));
+        assert!(policy(import_map(&page)).contains("script-src 'self' 'sha256-"));
+        assert!(!page.contains("\"/console/lib"), "every file is named with its edition");
     }
 }

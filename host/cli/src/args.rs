@@ -1,5 +1,7 @@
 //! What can be typed.
 
+mod plugin;
+
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -9,6 +11,7 @@ use bulkhead_core::log::Level;
 use bulkhead_engine::store::Role;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
+pub(crate) use self::plugin::{BenchArgs, DevArgs, ProfileArgs, TestArgs, WorkbenchArgs};
 use crate::output::ColorChoice;
 
 /// Runs jobs whose steps are sandboxed WebAssembly components: a plugin that fails costs its own task, and nothing else.
@@ -91,7 +94,8 @@ pub(crate) enum Command {
     ProcessNext(ProcessNextArgs),
     /// Show, retry, skip, cancel or edit one task
     Task(TaskArgs),
-    /// List, upload, show and remove plugins
+    /// List, upload, show and remove plugins; test and measure one here
+    #[command(visible_alias = "plugin")]
     Plugins(PluginsArgs),
     /// List, check, store, show and remove definitions
     Definitions(DefinitionsArgs),
@@ -104,6 +108,13 @@ pub(crate) enum Command {
     Token(TokenArgs),
     /// Recount everything in a data directory and compare
     Doctor(DataDirArgs),
+    /// Compile a plugin from stdin to stdout, for the process that started this one
+    #[command(hide = true)]
+    CompilePlugin {
+        /// What the other process says.
+        #[arg(allow_hyphen_values = true, trailing_var_arg = true)]
+        order: Vec<String>,
+    },
     /// Print a completion script for a shell
     Completions {
         /// Which shell.
@@ -135,6 +146,12 @@ pub(crate) struct WorkerArgs {
     /// else may write there. [default: in the data directory]
     #[arg(long, env = "BULKHEAD_COMPILED_DIR", value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) compiled_dir: Option<PathBuf>,
+    /// Threads that compile plugins, each plugin in a process of its own. [default: one per processor]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1_024))]
+    pub(crate) compile_threads: Option<u16>,
+    /// Memory that compiling one plugin may take; one that needs more is refused.
+    #[arg(long, value_name = "SIZE", default_value = "4GiB", value_parser = parse_size)]
+    pub(crate) compile_memory: u64,
     #[command(flatten)]
     pub(crate) egress: EgressArgs,
 }
@@ -571,6 +588,14 @@ pub(crate) enum PluginsCommand {
         /// The plugin's name.
         name: String,
     },
+    /// Use a plugin here, without a server: its log, its results, what it took
+    Test(TestArgs),
+    /// Measure a plugin here, without a server: until it is ready, and for each task
+    Bench(BenchArgs),
+    /// Find where a plugin spends its time: a profile for the Firefox Profiler
+    Profile(ProfileArgs),
+    /// Build and test a plugin again whenever its source changes
+    Dev(DevArgs),
 }
 
 /// `definitions`

@@ -16,6 +16,7 @@ mod signals;
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
+use bulkhead_sandbox::{CompileOrder, compile_apart};
 use clap::{CommandFactory as _, Parser as _};
 use tracing_subscriber::EnvFilter;
 
@@ -26,6 +27,9 @@ use crate::output::Output;
 
 fn main() -> ExitCode {
     let Cli { command, global } = Cli::parse();
+    if let Command::CompilePlugin { order } = &command {
+        return compile(order);
+    }
     // Fails only where it was done already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let output = Output::new(global.color, global.json, global.quiet);
@@ -46,6 +50,17 @@ fn main() -> ExitCode {
             code
         }
     })
+}
+
+/// What a host starts this program for once more: see [`bulkhead_sandbox::compile_apart`].
+fn compile(order: &[String]) -> ExitCode {
+    match CompileOrder::parse(order) {
+        Ok(order) => compile_apart(&order),
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::from(exit_codes::USAGE)
+        }
+    }
 }
 
 async fn execute(command: Command, output: &Output) -> CliResult<u8> {
@@ -70,6 +85,8 @@ async fn execute(command: Command, output: &Output) -> CliResult<u8> {
         Command::Stats(args) => catalog::stats(args, output).await,
         Command::Token(args) => tokens::tokens(args, output).await,
         Command::Doctor(args) => doctor::doctor(args, output).await,
+        // Done before there is a runtime.
+        Command::CompilePlugin { .. } => Ok(exit_codes::SUCCEEDED),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "bulkhead", &mut script);

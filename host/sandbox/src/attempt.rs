@@ -1,6 +1,7 @@
 //! One attempt, on the guests' threads: a fresh store, one call, an outcome.
 
 use std::future::poll_fn;
+use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,6 +23,7 @@ use crate::components::Loaded;
 use crate::json;
 use crate::limits::{HOST_CALL_BYTES, MAX_HANDLES};
 use crate::outcome::classify;
+use crate::profile::Profiler;
 use crate::random::Seed;
 use crate::state::State;
 use crate::ticker::Underway;
@@ -44,6 +46,15 @@ pub(crate) struct Place {
     pub(crate) underway: Underway,
 }
 
+/// What there is around an attempt.
+#[derive(Clone)]
+pub(crate) struct Around {
+    /// The way out, if there is one.
+    pub(crate) egress: Option<Arc<dyn Egress>>,
+    /// Where a profile is to be left, if one is wanted.
+    pub(crate) profiles: Option<Arc<Path>>,
+}
+
 /// What a guest's call came to.
 enum Called {
     Returned(wasmtime::Result<Returned>),
@@ -54,15 +65,19 @@ enum Called {
 pub(crate) async fn run(
     loaded: Arc<Loaded>,
     host: AttemptHost,
-    egress: Option<Arc<dyn Egress>>,
+    around: Around,
     kill: oneshot::Receiver<Kill>,
     place: Place,
 ) -> Execution {
     let (claimed, step) = (host.claimed(), host.step());
     let metered = step.limits.fuel;
     let seed = metered.map(|_| Seed::of(claimed));
-    let state = State::new(Some(host.clone()), &step.limits, seed, egress);
+    let state = State::new(Some(host.clone()), &step.limits, seed, around.egress);
     let mut store = new_store(loaded.pre.engine(), state, &step.limits);
+    if let Some(dir) = &around.profiles {
+        let profiler = Profiler::begin(dir, claimed, loaded.pre.component());
+        store.data_mut().profiler = profiler.map(Box::new).inspect_err(|error| tracing::warn!(%error, "no profile")).ok();
+    }
     let mut cpu = Duration::ZERO;
     let called = tokio::select! {
         // A guest that loops gets no further turn once it is to end.
@@ -82,6 +97,9 @@ pub(crate) async fn run(
         peak_memory: store.data().meter.peak_memory(),
         cpu_micros: u64::try_from(cpu.as_micros()).unwrap_or(u64::MAX),
     };
+    if let Some(profiler) = store.data_mut().profiler.take() {
+        profiler.finish();
+    }
     // The slot is free when its memory is.
     drop(store);
     drop(place.slot);
@@ -97,7 +115,8 @@ pub(crate) fn new_store(engine: &Engine, state: State, limits: &Limits) -> Store
         store.set_fuel(fuel).expect("a fuel limit selects an engine that counts");
     }
     store.set_epoch_deadline(1);
-    store.epoch_deadline_callback(|store| {
+    store.epoch_deadline_callback(|mut store| {
+        Profiler::sample(&mut store);
         store.data().check_quotas()?;
         Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
     });

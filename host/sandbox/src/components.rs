@@ -1,4 +1,4 @@
-//! Components ready to run: found by digest, compiled once, a bounded number at a time, forgotten when long unused.
+//! Components ready to run: found by digest, compiled once, forgotten when long unused.
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
@@ -9,18 +9,13 @@ use bulkhead_core::id::Digest;
 use bulkhead_engine::store::{Store, StoreError};
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
-use tokio::sync::{OnceCell, Semaphore, oneshot};
-use wasmtime::Engine;
-use wasmtime::component::{Component, ComponentExportIndex, InstancePre};
+use tokio::sync::OnceCell;
+use wasmtime::component::{ComponentExportIndex, InstancePre};
 
-use crate::cache::Cache;
+use crate::compiler::Compiler;
 use crate::engine::{EngineKey, Engines};
-use crate::guests::lower_priority;
 use crate::link;
 use crate::state::State;
-
-/// Components that are compiled or loaded at once. Each uses all compiler threads, and a multiple of its size in memory.
-const COMPILATIONS: usize = 2;
 
 /// A component, compiled and linked.
 pub(crate) struct Loaded {
@@ -33,13 +28,13 @@ pub(crate) struct Loaded {
 pub(crate) struct Components {
     store: Arc<dyn Store>,
     engines: Engines,
-    compiler: Arc<Compiler>,
+    compiler: Compiler,
     loaded: Mutex<Recent>,
 }
 
 impl Components {
     pub(crate) fn new(store: Arc<dyn Store>, engines: Engines, compiler: Compiler, most: NonZeroUsize) -> Self {
-        Self { store, engines, compiler: Arc::new(compiler), loaded: Mutex::new(Recent::new(most)) }
+        Self { store, engines, compiler, loaded: Mutex::new(Recent::new(most)) }
     }
 
     /// The engines that components are compiled for.
@@ -82,7 +77,7 @@ impl Components {
             .engines
             .get(key)
             .map_err(|error| Failure::new(Cause::HostFault, format!("wasmtime could not be set up: {error:#}")))?;
-        let component = self.compiler.compile(runner.engine.clone(), digest, bytes).await?;
+        let component = self.compiler.compile(runner.engine.clone(), key, digest, bytes).await?;
         let (plan, run) = link::exports(&component)?;
         let pre = link::instantiate_pre(&runner.linker, &component)?;
         Ok(Loaded { pre, plan, run })
@@ -92,47 +87,6 @@ impl Components {
 /// The SHA-256 of a component.
 pub(crate) fn digest_of(bytes: &[u8]) -> Digest {
     Digest::from_bytes(Sha256::digest(bytes).into())
-}
-
-/// Compiles on threads of its own, of the guests' priority.
-pub(crate) struct Compiler {
-    threads: rayon::ThreadPool,
-    turns: Arc<Semaphore>,
-    cache: Option<Arc<Cache>>,
-}
-
-impl Compiler {
-    pub(crate) fn start(threads: usize, nice: i32, cache: Option<Cache>) -> Result<Self, rayon::ThreadPoolBuildError> {
-        let threads = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .thread_name(|number| format!("compiler-{number}"))
-            .start_handler(move |_| lower_priority(nice))
-            .build()?;
-        Ok(Self { threads, turns: Arc::new(Semaphore::new(COMPILATIONS)), cache: cache.map(Arc::new) })
-    }
-
-    async fn compile(&self, engine: Engine, digest: Digest, bytes: Bytes) -> Result<Component, Failure> {
-        let turn = Arc::clone(&self.turns).acquire_owned().await;
-        let cache = self.cache.clone();
-        let (done, compiled) = oneshot::channel();
-        self.threads.spawn(move || {
-            // The turn ends with the work, even if nobody waits for it any more.
-            let _turn = turn;
-            let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                if let Some(component) = cache.as_ref().and_then(|cache| cache.load(&engine, digest)) {
-                    return Ok(component);
-                }
-                let component = Component::from_binary(&engine, &bytes)
-                    .map_err(|error| Failure::new(Cause::InvalidPlugin, format!("it does not compile: {error:#}")))?;
-                if let Some(cache) = cache {
-                    cache.keep(&engine, digest, &component);
-                }
-                Ok(component)
-            }));
-            let _ = done.send(result.unwrap_or_else(|_| Err(Failure::new(Cause::HostFault, "the compiler panicked"))));
-        });
-        compiled.await.unwrap_or_else(|_| Err(Failure::new(Cause::HostFault, "the compiler stopped")))
-    }
 }
 
 type Cell = Arc<OnceCell<Arc<Loaded>>>;

@@ -105,7 +105,8 @@ impl Engines {
     }
 }
 
-fn base_config(key: EngineKey) -> Config {
+/// What compiled code depends on; the allocator is not among it.
+pub(crate) fn base_config(key: EngineKey) -> Config {
     let mut config = Config::new();
     config
         .epoch_interruption(true)

@@ -10,15 +10,16 @@
 //! - Every way to end has a [cause](bulkhead_core::failure::Cause); [`outcome`] is where they are told apart.
 //!
 //! Where to look: [`sandbox`] is the port; [`attempt`] one attempt; [`engine`] wasmtime's configuration and the epochs;
-//! [`components`] and [`cache`] compiled code; [`link`] what a plugin may import; [`host`] the contract's host functions;
-//! [`http`] requests; [`limits`] memory and quotas; [`stdio`] and [`random`] what WASI is given; [`inspect`] the check at upload.
+//! [`components`] what is ready to run, [`compiler`] how it is compiled and kept; [`link`] what a plugin may import; [`host`] the contract's host functions;
+//! [`http`] requests; [`limits`] memory and quotas; [`stdio`] and [`random`] what WASI is given; [`inspect`] the check at upload;
+//! [`profile`] where a guest spends its time.
 //!
 //! Deliberately absent: the file system (no preopened directory), sockets, WASI 0.3, and any knowledge of how tasks are
 //! stored or claimed.
 
 mod attempt;
 mod bindings;
-mod cache;
+mod compiler;
 mod components;
 mod config;
 mod engine;
@@ -31,6 +32,7 @@ mod limits;
 mod link;
 mod measure;
 mod outcome;
+mod profile;
 mod random;
 mod sandbox;
 mod stack;
@@ -38,6 +40,7 @@ mod state;
 mod stdio;
 mod ticker;
 
-pub use config::{SandboxConfig, SandboxInfo};
+pub use compiler::apart::{CompileOrder, compile_apart};
+pub use config::{Compiling, SandboxConfig, SandboxInfo};
 pub use measure::Parts;
 pub use sandbox::{Sandbox, SandboxError};

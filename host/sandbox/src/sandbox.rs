@@ -17,16 +17,17 @@ use futures::future::BoxFuture;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinError;
 
-use crate::attempt::{self, Kill, Place};
-use crate::cache::Cache;
-use crate::components::{Compiler, Components};
+use crate::attempt::{self, Around, Kill, Place};
+use crate::compiler::{Cache, Compiler};
+use crate::components::Components;
 use crate::config::{SandboxConfig, SandboxInfo};
 use crate::engine::{DESCRIBE_SLOTS, EngineKey, Engines};
 use crate::guests::Guests;
 use crate::inspect;
 use crate::measure::{self, Parts};
+use crate::profile;
 use crate::stack::StackClass;
-use crate::ticker::Ticker;
+use crate::ticker::{MAX_TICK, Ticker};
 
 /// A sandbox could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -49,7 +50,7 @@ pub enum SandboxError {
 pub struct Sandbox {
     shared: Arc<Shared>,
     info: SandboxInfo,
-    egress: Option<Arc<dyn Egress>>,
+    around: Around,
 }
 
 struct Shared {
@@ -69,14 +70,15 @@ impl Sandbox {
     /// reserved is an error: they cost speed only. Both are logged; see [`Self::info`].
     pub fn new(config: SandboxConfig, components: Arc<dyn Store>) -> Result<Self, SandboxError> {
         let guests = Guests::start(config.threads, config.nice).map_err(SandboxError::Threads)?;
-        let ticker = Arc::new(Ticker::start(guests.threads()).map_err(SandboxError::Threads)?);
+        let slice = if config.profiles.is_some() { profile::INTERVAL } else { MAX_TICK };
+        let ticker = Arc::new(Ticker::start(guests.threads(), slice).map_err(SandboxError::Threads)?);
         let cache = config.cache.as_deref().and_then(|dir| {
             Cache::open(dir, config.cache_bytes)
                 .inspect_err(|error| tracing::warn!(dir = %dir.display(), %error, "compiled code is not kept on disk"))
                 .ok()
         });
         let cached = cache.is_some();
-        let compiler = Compiler::start(guests.threads(), config.nice, cache).map_err(SandboxError::Compiler)?;
+        let compiler = Compiler::start(&config, guests.threads(), cache).map_err(SandboxError::Compiler)?;
         let engines = Engines::new(config.clone(), Arc::clone(&ticker));
         // The engine that most steps use; it also shows whether room for a pool can be had.
         let default = EngineKey { metered: false, stack: StackClass::holding(512 << 10), pooled: config.pooling };
@@ -96,13 +98,14 @@ impl Sandbox {
             slots: Arc::new(Semaphore::new(config.slots.get())),
             describe_slots: Arc::new(Semaphore::new(DESCRIBE_SLOTS)),
         };
-        Ok(Self { shared: Arc::new(shared), info, egress: None })
+        let around = Around { egress: None, profiles: config.profiles.map(Arc::from) };
+        Ok(Self { shared: Arc::new(shared), info, around })
     }
 
     /// Lets plugins send HTTP requests through a way out, each as far as its step grants. Without one, every request is denied.
     #[must_use]
     pub fn with_egress(mut self, egress: Arc<dyn Egress>) -> Self {
-        self.egress = Some(egress);
+        self.around.egress = Some(egress);
         self
     }
 
@@ -131,8 +134,8 @@ impl std::fmt::Debug for Sandbox {
 
 impl Executor for Sandbox {
     fn execute(&self, host: AttemptHost) -> BoxFuture<'static, Execution> {
-        let (shared, egress) = (Arc::clone(&self.shared), self.egress.clone());
-        Box::pin(async move { shared.execute(host, egress).await })
+        let (shared, around) = (Arc::clone(&self.shared), self.around.clone());
+        Box::pin(async move { shared.execute(host, around).await })
     }
 
     fn inspect(&self, component: Bytes) -> BoxFuture<'static, Result<Inspected, Failure>> {
@@ -153,7 +156,7 @@ impl Shared {
         (step.plugin.digest, key)
     }
 
-    async fn execute(&self, host: AttemptHost, egress: Option<Arc<dyn Egress>>) -> Execution {
+    async fn execute(&self, host: AttemptHost, around: Around) -> Execution {
         let (digest, key) = self.wanted(&host);
         let timeout = host.step().timeout;
         let cancel = host.cancelled().clone();
@@ -174,7 +177,7 @@ impl Shared {
         let (kill, killed) = oneshot::channel();
         let place = Place { slot, underway: self.ticker.begin() };
         // If this future is dropped, `kill` is, and that ends the attempt.
-        let mut attempt = self.guests.spawn(attempt::run(loaded, host, egress, killed, place));
+        let mut attempt = self.guests.spawn(attempt::run(loaded, host, around, killed, place));
         let reason = tokio::select! {
             biased;
             ended = &mut attempt => return ended.unwrap_or_else(|error| not_run(ExecutionEnd::Failed(broken(error)))),

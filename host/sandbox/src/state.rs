@@ -12,6 +12,7 @@ use wasmtime_wasi_http::{WasiHttpCtxView, WasiHttpView};
 use crate::http::{Http, Traffic};
 use crate::limits::{MAX_RANDOM_BYTES, MAX_RESOURCES, Meter};
 use crate::outcome::Stop;
+use crate::profile::Profiler;
 use crate::random::Seed;
 use crate::stdio::Stdio;
 
@@ -21,6 +22,8 @@ pub(crate) struct State {
     pub(crate) host: Option<AttemptHost>,
     pub(crate) meter: Meter,
     pub(crate) spawn_refusals: u32,
+    /// Takes samples of the guest's stack, where that is wanted.
+    pub(crate) profiler: Option<Box<Profiler>>,
     /// Whether the guest got as far as being called.
     pub(crate) instantiated: bool,
     calls_left: u64,
@@ -50,6 +53,7 @@ impl State {
             host,
             meter: Meter::new(limits.memory),
             spawn_refusals: 0,
+            profiler: None,
             instantiated: false,
             calls_passed: false,
             calls_left: limits.host_calls,

@@ -11,7 +11,7 @@ use std::time::Duration;
 use wasmtime::{Engine, EngineWeak};
 
 /// The longest time slice of a guest.
-const MAX_TICK: Duration = Duration::from_millis(10);
+pub(crate) const MAX_TICK: Duration = Duration::from_millis(10);
 /// The shortest: switching between guests costs microseconds.
 const MIN_TICK: Duration = Duration::from_millis(1);
 /// About how long a round of all running guests may take.
@@ -50,11 +50,11 @@ impl Drop for Underway {
 }
 
 impl Ticker {
-    /// Starts the thread; `threads` is the number that guests run on.
-    pub(crate) fn start(threads: usize) -> std::io::Result<Self> {
+    /// Starts the thread; `threads` is the number that guests run on, `longest` the longest time slice.
+    pub(crate) fn start(threads: usize, longest: Duration) -> std::io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let weak = Arc::downgrade(&shared);
-        let handle = std::thread::Builder::new().name("guest-ticker".into()).spawn(move || tick(&weak, threads))?;
+        let handle = std::thread::Builder::new().name("guest-ticker".into()).spawn(move || tick(&weak, threads, longest))?;
         Ok(Self { shared, thread: handle.thread().clone() })
     }
 
@@ -82,7 +82,7 @@ impl Drop for Ticker {
     }
 }
 
-fn tick(shared: &Weak<Shared>, threads: usize) {
+fn tick(shared: &Weak<Shared>, threads: usize, longest: Duration) {
     let mut idle = 0;
     loop {
         let Some(shared) = shared.upgrade() else { return };
@@ -108,7 +108,7 @@ fn tick(shared: &Weak<Shared>, threads: usize) {
             idle = 0;
         } else {
             drop(shared);
-            std::thread::sleep(interval(running, threads));
+            std::thread::sleep(interval(running, threads).min(longest));
         }
     }
 }

@@ -48,6 +48,15 @@ export function authorization() {
   return token.peek() ? { authorization: `Bearer ${token.peek()}` } : {};
 }
 
+/** What early.js asked for already, once. @param {string} path @returns {Promise<Response>|undefined} */
+function takeEarly(path) {
+  /** @type {Map<string, Promise<Response>>|undefined} */
+  const early = /** @type {any} */ (globalThis).bulkheadEarly;
+  const answer = early?.get(path);
+  early?.delete(path);
+  return answer;
+}
+
 /**
  * @param {string} method
  * @param {string} path below /api/v1
@@ -56,13 +65,14 @@ export function authorization() {
 export async function ask(method, path, { body, type, headers = {}, signal } = {}) {
   let response;
   try {
-    response = await fetch(`/api/v1${path}`, {
-      method,
-      body,
-      signal,
-      cache: 'no-store',
-      headers: { accept: 'application/json', ...authorization(), ...(type ? { 'content-type': type } : {}), ...headers },
-    });
+    response = await ((method === 'GET' && takeEarly(path)) ||
+      fetch(`/api/v1${path}`, {
+        method,
+        body,
+        signal,
+        cache: 'no-store',
+        headers: { accept: 'application/json', ...authorization(), ...(type ? { 'content-type': type } : {}), ...headers },
+      }));
   } catch (error) {
     if (signal?.aborted) throw error;
     throw new Problem(0, { title: 'No answer', detail: 'The server cannot be reached. It may be restarting.' });

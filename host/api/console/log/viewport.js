@@ -12,6 +12,8 @@ const BEYOND = 3;
 const REST = 140;
 /** So long after a wheel or a finger moved, in milliseconds, a move is taken as it is. */
 const WHEEL = 300;
+/** The pause between two drawings of an end that moves on by more than is in sight: nobody reads it, and frames are for other things. */
+const RUSH = 50;
 /** So long after the reader did something, in milliseconds, what scrolls is scrolled by the reader. */
 const TOUCH = 1_000;
 
@@ -61,7 +63,11 @@ export class Viewport {
     this.spare = [];
     this.frame = 0;
     this.rest = 0;
+    this.later = 0;
     this.drawn = 0;
+    /** When it was drawn last, and how many rows there were. */
+    this.drawnAt = Number.NEGATIVE_INFINITY;
+    this.drawnCount = 0;
     this.onscroll = () => this.scrolled();
     scroller.addEventListener('scroll', this.onscroll, { passive: true });
     this.wheeled = Number.NEGATIVE_INFINITY;
@@ -114,6 +120,7 @@ export class Viewport {
   close() {
     cancelAnimationFrame(this.frame);
     clearTimeout(this.rest);
+    clearTimeout(this.later);
     this.resizes.disconnect();
     this.scroller.removeEventListener('scroll', this.onscroll);
     this.listening.abort();
@@ -142,9 +149,19 @@ export class Viewport {
     return last !== undefined && last.offsetTop + last.offsetHeight - this.into <= this.height + 2;
   }
 
-  /** Something changed: draws with the next frame. */
+  /** Something changed: draws with the next frame, or a little later where the end rushes by. */
   refresh() {
-    this.frame ||= requestAnimationFrame(() => {
+    if (this.frame || this.later) return;
+    const rushes = this.follow && (this.rows.count - this.drawnCount) * this.rowHeight > this.height;
+    const wait = rushes ? this.drawnAt + RUSH - performance.now() : 0;
+    if (wait > 0) {
+      this.later = setTimeout(() => {
+        this.later = 0;
+        this.refresh();
+      }, wait);
+      return;
+    }
+    this.frame = requestAnimationFrame(() => {
       this.frame = 0;
       this.draw();
     });
@@ -291,9 +308,13 @@ export class Viewport {
 
   draw() {
     cancelAnimationFrame(this.frame);
+    clearTimeout(this.later);
     this.frame = 0;
+    this.later = 0;
     this.drawn += 1;
     const { count } = this.rows;
+    this.drawnAt = performance.now();
+    this.drawnCount = count;
     const spacer = `${Math.max(this.tall, 0)}px`;
     if (this.spacer.style.height !== spacer) this.spacer.style.height = spacer;
     const fits = Math.ceil(this.height / this.rowHeight) + BEYOND;

@@ -3,7 +3,7 @@
 import { act, confirm } from '../components/dialog.js';
 import { headline, may } from '../components/frame.js';
 import { Cause, Foreign, Lasting, Levels, Moment, Progress, State } from '../components/parts.js';
-import { post, remove } from '../lib/api.js';
+import { get, post, remove } from '../lib/api.js';
 import { count, duration, short, size, words } from '../lib/format.js';
 import { go, params, setParams } from '../lib/router.js';
 import { html, useEffect, useMemo, useState } from '../lib/view.js';
@@ -33,6 +33,16 @@ export function RunPage({ id }) {
     if (data.kind === 'gone') setGone(true);
     else setRun(data);
   });
+  // The stream's first word of it comes later than an answer that was asked for with the page.
+  useEffect(() => {
+    if (!valid) return undefined;
+    const stop = new AbortController();
+    get(`/runs/${id}`, stop.signal).then(
+      (read) => stop.signal.aborted || setRun((before) => before ?? read),
+      (problem) => problem.status === 404 && setGone(true),
+    );
+    return () => stop.abort();
+  }, [id]);
   useEffect(() => {
     headline.value = { title: run ? run.name || run.definition : 'Run', state: run?.state ?? '' };
     return () => {

@@ -4,6 +4,7 @@ use bulkhead_api::model::{Definition, DefinitionSummary, Plugin, PluginDetail, S
 use reqwest::Method;
 use serde_json::json;
 
+use super::plugin;
 use super::runs::segment;
 use crate::args::{ClientArgs, DefinitionsArgs, DefinitionsCommand, PluginsArgs, PluginsCommand};
 use crate::client::Client;
@@ -19,6 +20,10 @@ const ALL: usize = 100_000;
 pub(crate) async fn plugins(args: PluginsArgs, output: &Output) -> CliResult<u8> {
     let client = Client::new(&args.client)?;
     match args.command.unwrap_or(PluginsCommand::List) {
+        PluginsCommand::Test(args) => return plugin::test::test(args, output).await,
+        PluginsCommand::Bench(args) => return plugin::bench::bench(args, output).await,
+        PluginsCommand::Profile(args) => return plugin::profile::profile(args, output).await,
+        PluginsCommand::Dev(args) => return plugin::dev::dev(args, output).await,
         PluginsCommand::List => {
             let plugins: Vec<Plugin> = client.list("/plugins", &[], ALL).await?;
             output.result(&plugins, |plugins| plugin_table(plugins, output))?;

@@ -19,10 +19,11 @@ use bulkhead_core::task::TaskStatus;
 use bulkhead_engine::jobs::RunRequest;
 use bulkhead_engine::store::{LogQuery, Retention, RunView, Store, TaskFilter};
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 use crate::args::{LineFormat, RunArgs};
 use crate::commands::files;
-use crate::embedded::{self, Embedded, plugins};
+use crate::embedded::{self, Embedded, Places, plugins, user_cache};
 use crate::error::{CliError, CliResult, InvalidDefinition};
 use crate::exit_codes;
 use crate::output::Output;
@@ -47,6 +48,8 @@ enum Record<'a> {
     Log { line: &'a model::LogLine },
     /// A change of a state.
     Event { event: &'a model::Event },
+    /// What a task returned.
+    Result { key: &'a str, output: &'a RawValue },
     /// The end.
     Summary(&'a RunSummary),
 }
@@ -75,7 +78,8 @@ pub(crate) async fn run(args: RunArgs, output: &Output) -> CliResult<u8> {
             (guard.path().to_owned(), Some(guard))
         }
     };
-    let embedded = Embedded::open(&data_dir, &args.worker, args.data_dir.is_none().then(user_cache).flatten())?;
+    let places = Places { compiled: args.data_dir.is_none().then(user_cache).flatten(), profiles: None };
+    let embedded = Embedded::open(&data_dir, &args.worker, places)?;
     load_plugins(&embedded, args.worker.plugins.as_ref(), &overridden, output).await?;
     request.files = files::store_all(&*embedded.store, &args.files).await?;
     let created = embedded.jobs.run(&overridden, request).await.map_err(|error| CliError::from_job(error, &name, &overridden))?;
@@ -108,16 +112,8 @@ async fn load_plugins(embedded: &Embedded, dir: Option<&PathBuf>, definition: &s
     Ok(())
 }
 
-/// Where compiled code outlasts the run: the user's cache. Nobody else may write there.
-fn user_cache() -> Option<PathBuf> {
-    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let base = set("XDG_CACHE_HOME").or_else(|| set("HOME").map(|home| home.join(".cache")))?;
-    let dir = base.join("bulkhead").join("compiled");
-    std::fs::create_dir_all(&dir).is_ok().then_some(dir)
-}
-
 /// Prints what a run does until it ends.
-struct Follower<'a> {
+pub(crate) struct Follower<'a> {
     store: Arc<dyn Store>,
     run: RunId,
     plan: Arc<Plan>,
@@ -133,7 +129,7 @@ struct Follower<'a> {
 }
 
 impl<'a> Follower<'a> {
-    async fn new(store: Arc<dyn Store>, run: RunId, level: Level, output: &'a Output) -> CliResult<Self> {
+    pub(crate) async fn new(store: Arc<dyn Store>, run: RunId, level: Level, output: &'a Output) -> CliResult<Self> {
         let plan = store.run(run).await?.plan;
         let names: Vec<_> = plan.steps.iter().map(|step| step.name.as_str()).collect();
         let bars = StepBars::new(output.bars(), &names);
@@ -143,7 +139,7 @@ impl<'a> Follower<'a> {
 
     /// Prints until the run has ended. At the first Ctrl-C the run is cancelled; after the second, or the grace after the first,
     /// it is left as it is.
-    async fn follow(&mut self, shutdown: &Shutdown, grace: Duration) -> CliResult<()> {
+    pub(crate) async fn follow(&mut self, shutdown: &Shutdown, grace: Duration) -> CliResult<()> {
         let mut signal = self.store.run_signal(self.run);
         let mut give_up = None;
         loop {
@@ -170,7 +166,7 @@ impl<'a> Follower<'a> {
     }
 
     /// Prints the lines and events that are new; whether the run has ended and all of it is printed.
-    async fn print_new(&mut self) -> CliResult<bool> {
+    pub(crate) async fn print_new(&mut self) -> CliResult<bool> {
         loop {
             let level = (self.level > Level::Debug).then_some(self.level);
             let query = LogQuery { after: self.line, level, limit: PAGE, ..LogQuery::default() };
@@ -192,6 +188,17 @@ impl<'a> Follower<'a> {
                 return Ok(page.ended);
             }
         }
+    }
+
+    /// Prints what a task returned: JSON text.
+    pub(crate) fn result(&self, key: &str, output: &str) -> CliResult<()> {
+        if !self.output.is_json() {
+            return self.output.line(&format!("{key} → {output}"));
+        }
+        // The host checked it when the task returned it.
+        let json =
+            serde_json::from_str(output).map_err(|error| CliError::broken(format!("the output of task {key}: {error}")))?;
+        self.output.json_line(&Record::Result { key, output: json })
     }
 
     async fn print_events(&mut self) -> CliResult<()> {
@@ -225,7 +232,7 @@ impl<'a> Follower<'a> {
     }
 
     /// Prints the summary; the exit code says the same.
-    async fn summarise(&self) -> CliResult<u8> {
+    pub(crate) async fn summarise(&self) -> CliResult<u8> {
         self.bars.clear();
         let run = self.detail().await?;
         let state = run.run.state;

@@ -18,7 +18,7 @@ use serde_json::json;
 use tokio::net::TcpListener;
 
 use crate::args::ServeArgs;
-use crate::embedded::{self, Embedded, definitions, plugins};
+use crate::embedded::{self, Embedded, Places, definitions, plugins};
 use crate::error::{CliError, CliResult};
 use crate::exit_codes;
 use crate::output::Output;
@@ -32,7 +32,7 @@ const GOODBYE: Duration = Duration::from_secs(2);
 /// Serves until a signal ends it.
 pub(crate) async fn serve(args: ServeArgs, output: &Output) -> CliResult<u8> {
     let shutdown = Shutdown::listen()?;
-    let embedded = Arc::new(Embedded::open(&args.data.data_dir, &args.worker, None)?);
+    let embedded = Arc::new(Embedded::open(&args.data.data_dir, &args.worker, Places::default())?);
     if let Some(file) = &args.admin_token_file {
         hold_admin_token(&*embedded.store, file).await?;
     }

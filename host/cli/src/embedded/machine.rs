@@ -1,5 +1,9 @@
 //! What this machine has.
 
+use std::path::PathBuf;
+
+use crate::error::{CliError, CliResult};
+
 /// What is assumed where the machine does not say.
 const ASSUMED: u64 = 2 << 30;
 
@@ -9,6 +13,14 @@ pub(crate) fn memory() -> u64 {
     let machine = read("/proc/meminfo").and_then(|text| mem_total(&text)).unwrap_or(ASSUMED);
     let group = read("/sys/fs/cgroup/memory.max").and_then(|text| text.trim().parse().ok()).unwrap_or(u64::MAX);
     machine.min(group)
+}
+
+/// This program, also after its file was replaced by another version.
+pub(crate) fn this_program() -> CliResult<PathBuf> {
+    if cfg!(target_os = "linux") {
+        return Ok("/proc/self/exe".into());
+    }
+    std::env::current_exe().map_err(|error| CliError::broken(format!("this program's own file: {error}")))
 }
 
 /// `MemTotal` of /proc/meminfo, in bytes.

@@ -16,7 +16,7 @@ use bulkhead_engine::engine::{Engine, EngineConfig};
 use bulkhead_engine::executor::Executor;
 use bulkhead_engine::jobs::Jobs;
 use bulkhead_engine::store::{Retention, Store};
-use bulkhead_sandbox::{Sandbox, SandboxConfig};
+use bulkhead_sandbox::{Compiling, Sandbox, SandboxConfig};
 use bulkhead_store::{RedbOptions, RedbStore};
 
 use crate::args::WorkerArgs;
@@ -31,6 +31,8 @@ const LEASE: Duration = Duration::from_secs(30);
 const STOP_LIMIT: Duration = Duration::from_secs(5);
 /// Compiled code, in the data directory.
 const COMPILED: &str = "compiled";
+/// The command of this program that compiles a plugin.
+const COMPILE_COMMAND: &str = "compile-plugin";
 
 /// A store and a sandbox in this process, and the services on both. No task is claimed before [`Self::start`].
 pub(crate) struct Embedded {
@@ -46,10 +48,18 @@ pub(crate) struct Embedded {
     memory: u64,
 }
 
+/// Where an embedded host leaves what is not in its data directory.
+#[derive(Debug, Default)]
+pub(crate) struct Places {
+    /// Compiled code, unless the arguments say where; in the data directory where both say nothing.
+    pub(crate) compiled: Option<PathBuf>,
+    /// A profile of each attempt, where they are wanted.
+    pub(crate) profiles: Option<PathBuf>,
+}
+
 impl Embedded {
-    /// Opens the store in a directory, which is made where it is missing, and makes a sandbox. Compiled code is kept where the
-    /// arguments say, or else in `compiled`, or else in the data directory.
-    pub(crate) fn open(data_dir: &Path, worker: &WorkerArgs, compiled: Option<PathBuf>) -> CliResult<Self> {
+    /// Opens the store in a directory, which is made where it is missing, and makes a sandbox.
+    pub(crate) fn open(data_dir: &Path, worker: &WorkerArgs, places: Places) -> CliResult<Self> {
         let store = open_store(data_dir)?;
         let slots = match worker.slots {
             Some(slots) => slots as usize,
@@ -58,7 +68,11 @@ impl Embedded {
         let slots = NonZeroUsize::new(slots).unwrap_or(NonZeroUsize::MIN);
         let memory = worker.memory_budget.unwrap_or_else(|| machine::memory() / 2);
         let mut config = SandboxConfig::new(slots);
-        config.cache = worker.compiled_dir.clone().or(compiled).or_else(|| Some(data_dir.join(COMPILED)));
+        config.cache = worker.compiled_dir.clone().or(places.compiled).or_else(|| Some(data_dir.join(COMPILED)));
+        config.profiles = places.profiles;
+        config.compiling = Compiling::Apart { program: machine::this_program()?, arguments: vec![COMPILE_COMMAND.into()] };
+        config.compile_threads = worker.compile_threads.map(usize::from).and_then(NonZeroUsize::new);
+        config.compile_memory = worker.compile_memory;
         let egress = egress::open(&worker.egress)?;
         let sandbox = Sandbox::new(config, store.clone()).map_err(|error| CliError::broken(chain(&error)))?;
         let sandbox = sandbox.with_egress(egress.clone());
@@ -81,6 +95,14 @@ impl Embedded {
         tracing::debug!(worker_id = %config.worker, slots = config.slots, memory = config.memory, "the worker starts");
         Ok(Engine::start(self.store.clone(), self.sandbox.clone(), config).await?)
     }
+}
+
+/// Where compiled code outlasts a call that keeps nothing else: the user's cache. Nobody else may write there.
+pub(crate) fn user_cache() -> Option<PathBuf> {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let base = set("XDG_CACHE_HOME").or_else(|| set("HOME").map(|home| home.join(".cache")))?;
+    let dir = base.join("bulkhead").join("compiled");
+    std::fs::create_dir_all(&dir).is_ok().then_some(dir)
 }
 
 /// Opens the store in a directory, which is made where it is missing.

@@ -2,9 +2,11 @@
 
 mod batch;
 mod cli;
+mod compile;
 mod control;
 mod demo;
 mod misbehave;
+mod plugin_author;
 mod schedules;
 mod serve;
 mod streams;

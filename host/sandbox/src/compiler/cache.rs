@@ -13,10 +13,13 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
+use bulkhead_core::failure::{Cause, Failure};
 use bulkhead_core::id::Digest;
 use sha2::{Digest as _, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::Component;
+
+use crate::engine::EngineKey;
 
 const CODE: &str = "cwasm";
 const CHECK: &str = "sha256";
@@ -35,54 +38,66 @@ impl Cache {
         Ok(Self { dir: dir.to_owned(), max_bytes })
     }
 
-    /// The compiled code of a component for an engine, if it is there and sound.
-    pub(crate) fn load(&self, engine: &Engine, digest: Digest) -> Option<Component> {
+    /// The compiled code of a component, if it is there and sound.
+    ///
+    /// # Errors
+    /// The code is sound, but the engine does not take it: it does not fit a slot of the engine's pool.
+    pub(crate) fn load(&self, engine: &Engine, key: EngineKey, digest: Digest) -> Result<Option<Component>, Failure> {
         let path = self.path(engine, digest, CODE);
-        match self.read(engine, &path) {
-            Ok(component) => component,
-            Err(reason) => {
-                tracing::warn!(%digest, reason, "compiled code is unsound: the component is compiled anew");
-                let _ = fs::remove_file(&path);
-                None
-            }
-        }
+        let reason = match self.read(engine, &path) {
+            Ok(None) => return Ok(None),
+            Ok(Some(Ok(component))) => return Ok(Some(component)),
+            Ok(Some(Err(error))) if key.pooled => return Err(not_taken(&error)),
+            Ok(Some(Err(error))) => format!("{error:#}"),
+            Err(error) => error.to_string(),
+        };
+        tracing::warn!(%digest, reason, "compiled code is unsound: the component is compiled anew");
+        let _ = fs::remove_file(&path);
+        Ok(None)
     }
 
-    fn read(&self, engine: &Engine, path: &Path) -> Result<Option<Component>, String> {
+    /// What an engine makes of a file, if there is one that is complete.
+    fn read(&self, engine: &Engine, path: &Path) -> io::Result<Option<wasmtime::Result<Component>>> {
         let file = match File::open(path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error.to_string()),
+            Err(error) => return Err(error),
         };
-        let expected = fs::read(path.with_extension(CHECK)).map_err(|error| format!("its check sum: {error}"))?;
-        if expected != digest_of(&file).map_err(|error| error.to_string())?.as_bytes() {
-            return Err("its check sum differs".into());
+        let expected = fs::read(path.with_extension(CHECK))?;
+        if expected != digest_of(&file)?.as_bytes() {
+            return Err(io::Error::other("its check sum differs"));
         }
-        #[expect(unsafe_code, reason = "the file is what this process's user wrote here with `Component::serialize`, see above")]
+        #[expect(unsafe_code, reason = "the file is what this process's user wrote here, see above")]
         // SAFETY: only this process's user writes to the directory, and the check sum shows that the file is complete.
         let component = unsafe { Component::deserialize_file(engine, path) };
         // For the order in which code is removed; not a reason to fail.
         let _ = file.set_modified(SystemTime::now());
-        component.map(Some).map_err(|error| format!("{error:#}"))
+        Ok(Some(component))
     }
 
-    /// Keeps a component's compiled code.
-    pub(crate) fn keep(&self, engine: &Engine, digest: Digest, component: &Component) {
-        if let Err(error) = self.write(engine, digest, component) {
-            tracing::warn!(%digest, error, "compiled code is not kept on disk");
+    /// Keeps compiled code, and loads it.
+    ///
+    /// # Errors
+    /// The engine does not take it.
+    pub(crate) fn keep(&self, engine: &Engine, key: EngineKey, digest: Digest, code: &[u8]) -> Result<Component, Failure> {
+        match self.write(engine, digest, code) {
+            // From the file: the system needs no memory of its own for that.
+            Ok(()) => {
+                if let Some(component) = self.load(engine, key, digest)? {
+                    return Ok(component);
+                }
+            }
+            Err(error) => tracing::warn!(%digest, %error, "compiled code is not kept on disk"),
         }
+        deserialize(engine, code)
     }
 
-    fn write(&self, engine: &Engine, digest: Digest, component: &Component) -> Result<(), String> {
-        let code = component.serialize().map_err(|error| format!("{error:#}"))?;
-        let write = || {
-            self.make_room(code.len() as u64)?;
-            // The check sum last: code without one is unsound.
-            let check = Digest::from_bytes(Sha256::digest(&code).into()).hex();
-            self.replace(&self.path(engine, digest, CODE), &code)?;
-            self.replace(&self.path(engine, digest, CHECK), check.as_bytes())
-        };
-        write().map_err(|error| error.to_string())
+    fn write(&self, engine: &Engine, digest: Digest, code: &[u8]) -> io::Result<()> {
+        self.make_room(code.len() as u64)?;
+        // The check sum last: code without one is unsound.
+        let check = Digest::from_bytes(Sha256::digest(code).into()).hex();
+        self.replace(&self.path(engine, digest, CODE), code)?;
+        self.replace(&self.path(engine, digest, CHECK), check.as_bytes())
     }
 
     fn replace(&self, path: &Path, content: &[u8]) -> io::Result<()> {
@@ -130,6 +145,21 @@ impl Cache {
         engine.precompile_compatibility_hash().hash(&mut hasher);
         self.dir.join(format!("{}-{:016x}.{extension}", digest.hex(), hasher.finish()))
     }
+}
+
+/// Compiled code, in memory.
+///
+/// # Errors
+/// The engine does not take it.
+pub(crate) fn deserialize(engine: &Engine, code: &[u8]) -> Result<Component, Failure> {
+    #[expect(unsafe_code, reason = "the code comes from this program's own compiler")]
+    // SAFETY: whoever calls this has it from `Engine::precompile_component`, in this process or in one of the same program.
+    let component = unsafe { Component::deserialize(engine, code) };
+    component.map_err(|error| not_taken(&error))
+}
+
+fn not_taken(error: &wasmtime::Error) -> Failure {
+    Failure::new(Cause::InvalidPlugin, format!("it does not load: {error:#}"))
 }
 
 fn absent(error: io::Error) -> io::Result<()> {

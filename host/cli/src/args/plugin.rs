@@ -1,0 +1,71 @@
+//! What can be typed of the commands for who writes plugins.
+
+use std::path::PathBuf;
+
+use bulkhead_core::log::Level;
+use clap::{Args, ValueHint};
+
+use super::{FileArgs, ParameterArgs, WorkerArgs, parse_level, parse_pair};
+
+/// A plugin on a workbench: what its step is like.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct WorkbenchArgs {
+    /// The plugin.
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) file: PathBuf,
+    /// Do one task with this input, JSON or `@FILE` with JSON, instead of what the plugin's `plan` spawns.
+    #[arg(long, short, value_name = "JSON|@FILE")]
+    pub(crate) input: Option<String>,
+    /// Set a key of the step, its configuration or a limit: `worker_count=7`, `limits.memory=64MiB`, `timeout=10s`.
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = parse_pair)]
+    pub(crate) keys: Vec<(String, String)>,
+    #[command(flatten)]
+    pub(crate) parameters: ParameterArgs,
+    #[command(flatten)]
+    pub(crate) files: FileArgs,
+    #[command(flatten)]
+    pub(crate) worker: WorkerArgs,
+}
+
+/// `plugins test`
+#[derive(Clone, Debug, Args)]
+pub(crate) struct TestArgs {
+    #[command(flatten)]
+    pub(crate) workbench: WorkbenchArgs,
+    /// Show lines of this level and above.
+    #[arg(long, default_value = "debug", value_name = "LEVEL", value_parser = parse_level)]
+    pub(crate) level: Level,
+}
+
+/// `plugins bench`
+#[derive(Clone, Debug, Args)]
+pub(crate) struct BenchArgs {
+    #[command(flatten)]
+    pub(crate) workbench: WorkbenchArgs,
+    /// Do so many tasks.
+    #[arg(long, short = 'n', default_value_t = 200, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) tasks: u32,
+}
+
+/// `plugins profile`
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ProfileArgs {
+    #[command(flatten)]
+    pub(crate) workbench: WorkbenchArgs,
+    /// Write the profile here. [default: the plugin's file with `.profile.json`]
+    #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) output: Option<PathBuf>,
+}
+
+/// `plugins dev`
+#[derive(Clone, Debug, Args)]
+pub(crate) struct DevArgs {
+    #[command(flatten)]
+    pub(crate) test: TestArgs,
+    /// Build with this command of the shell.
+    #[arg(long, default_value = "make", value_name = "COMMAND")]
+    pub(crate) build: String,
+    /// Build again when something in this directory changes, but for what its `.gitignore` leaves out.
+    #[arg(long, default_value = ".", value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) watch: PathBuf,
+}

@@ -1,0 +1,7 @@
+//! The commands for who writes plugins: they need no server.
+
+pub(crate) mod bench;
+pub(crate) mod dev;
+pub(crate) mod profile;
+pub(crate) mod test;
+mod workbench;

@@ -1,0 +1,222 @@
+//! Compiling in a process of its own: what the host does ([`Program`]), and what that process does ([`compile_apart`]).
+//!
+//! The order is in the arguments; the component comes on stdin, after its length; code goes to stdout, and what is wrong to stderr.
+//! stdin stays open until the host has it all: a process whose stdin ends before it is done is left alone, and ends itself.
+
+use std::ffi::OsString;
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{ExitCode, ExitStatus, Stdio};
+use std::time::Duration;
+
+use bulkhead_core::failure::{Cause, Failure};
+use bytes::Bytes;
+use rayon::ThreadPoolBuilder;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::process::{Child, Command};
+use wasmtime::Engine;
+
+use super::does_not_compile;
+use crate::engine::{EngineKey, base_config};
+use crate::guests::lower_priority;
+use crate::stack::StackClass;
+
+/// The exit code that says that a component does not compile; stderr says why.
+const INVALID: u8 = 3;
+/// How much of what the process says is read.
+const SAID: u64 = 16 << 10;
+
+/// What is compiled how: the arguments of the process. See [`CompileOrder::arguments`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CompileOrder {
+    pub(crate) key: EngineKey,
+    /// Threads that compile.
+    pub(crate) threads: usize,
+    /// The priority of those threads, as Unix `nice`.
+    pub(crate) nice: i32,
+    /// Bytes of memory that the process may have.
+    pub(crate) memory: u64,
+}
+
+impl CompileOrder {
+    /// As arguments, which [`Self::parse`] takes.
+    fn arguments(&self) -> [String; 5] {
+        [
+            u8::from(self.key.metered).to_string(),
+            self.key.stack.guest_size().to_string(),
+            self.threads.to_string(),
+            self.nice.to_string(),
+            self.memory.to_string(),
+        ]
+    }
+
+    /// Reads the arguments of a process that the host started.
+    ///
+    /// # Errors
+    /// They are others.
+    pub fn parse(arguments: &[String]) -> Result<Self, String> {
+        fn number<T: std::str::FromStr>(text: &str) -> Result<T, String> {
+            text.parse().map_err(|_| format!("`{text}` is no such number"))
+        }
+        let [metered, stack, threads, nice, memory] = arguments else {
+            return Err(format!("{} arguments where 5 belong: only the host starts this command", arguments.len()));
+        };
+        let stack = StackClass::holding(number(stack)?);
+        Ok(Self {
+            key: EngineKey { metered: number::<u8>(metered)? != 0, stack, pooled: false },
+            threads: number(threads)?,
+            nice: number(nice)?,
+            memory: number(memory)?,
+        })
+    }
+}
+
+/// The program that compiles, with the arguments that come before an order's.
+pub(super) struct Program {
+    path: PathBuf,
+    arguments: Vec<OsString>,
+}
+
+impl Program {
+    pub(super) fn new(path: &Path, arguments: &[OsString]) -> Self {
+        Self { path: path.to_owned(), arguments: arguments.to_owned() }
+    }
+
+    /// Has a component compiled.
+    pub(super) async fn compile(&self, order: &CompileOrder, component: Bytes, timeout: Duration) -> Result<Vec<u8>, Failure> {
+        let broken =
+            |what: &str, error: io::Error| Failure::new(Cause::HostFault, format!("{what} the compiler's process: {error}"));
+        let mut child = Command::new(&self.path)
+            .args(&self.arguments)
+            .args(order.arguments())
+            .env_clear()
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(|error| broken("cannot start", error))?;
+        let talk = async {
+            let (code, said) = exchange(&mut child, &component).await?;
+            Ok((child.wait().await?, code, said))
+        };
+        let (status, code, said) = tokio::time::timeout(timeout, talk)
+            .await
+            .map_err(|_| Failure::new(Cause::InvalidPlugin, format!("compiling it took longer than {timeout:?}")))?
+            .map_err(|error| broken("cannot talk to", error))?;
+        if status.success() { Ok(code) } else { Err(failure_of(status, &said, order.memory)) }
+    }
+}
+
+/// Hands a component over, and takes what comes of it.
+async fn exchange(child: &mut Child, component: &[u8]) -> io::Result<(Vec<u8>, String)> {
+    let piped = || io::Error::other("a stream of it is not there");
+    let mut stdin = child.stdin.take().ok_or_else(piped)?;
+    let mut stdout = child.stdout.take().ok_or_else(piped)?;
+    let stderr = child.stderr.take().ok_or_else(piped)?;
+    let send = async {
+        stdin.write_all(&(component.len() as u64).to_le_bytes()).await?;
+        stdin.write_all(component).await
+    };
+    let hear = async {
+        let mut said = Vec::new();
+        let mut stderr = stderr.take(SAID);
+        stderr.read_to_end(&mut said).await?;
+        // Nobody waits for the rest, but the process must be able to say it.
+        tokio::io::copy(&mut stderr.into_inner(), &mut tokio::io::sink()).await?;
+        io::Result::Ok(String::from_utf8_lossy(&said).trim().to_owned())
+    };
+    let mut code = Vec::new();
+    let (sent, got, said) = tokio::join!(send, stdout.read_to_end(&mut code), hear);
+    got?;
+    let said = said?;
+    // A process that died does not take what it is sent: how it ended says more than that.
+    if let Err(error) = sent
+        && error.kind() != io::ErrorKind::BrokenPipe
+    {
+        return Err(error);
+    }
+    drop(stdin);
+    Ok((code, said))
+}
+
+fn failure_of(status: ExitStatus, said: &str, memory: u64) -> Failure {
+    if status.code() == Some(i32::from(INVALID)) {
+        return Failure::new(Cause::InvalidPlugin, said);
+    }
+    if said.contains("memory allocation of") {
+        let most = memory >> 20;
+        let message = format!("compiling it takes more than the {most} MiB that a compilation may have");
+        return Failure::new(Cause::InvalidPlugin, message);
+    }
+    let said = if said.is_empty() { String::new() } else { format!(": {said}") };
+    Failure::new(Cause::HostFault, format!("the compiler ended with {status}{said}"))
+}
+
+/// What the compiling process does: takes a component from stdin and writes its code to stdout.
+pub fn compile_apart(order: &CompileOrder) -> ExitCode {
+    let outcome = receive().and_then(|component| {
+        lower_priority(order.nice);
+        limit_memory(order.memory)?;
+        // What ends stdin is the end of the host: nobody waits for the code.
+        std::thread::Builder::new().spawn(|| {
+            let _ = io::stdin().read(&mut [0]);
+            std::process::exit(1);
+        })?;
+        ThreadPoolBuilder::new().num_threads(order.threads).build_global().map_err(io::Error::other)?;
+        Ok(component)
+    });
+    let component = match outcome {
+        Ok(component) => component,
+        Err(error) => {
+            let _ = write!(io::stderr(), "it could not begin: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let compiled = Engine::new(&base_config(order.key)).and_then(|engine| engine.precompile_component(&component));
+    let (written, code) = match compiled {
+        Ok(code) => (io::stdout().write_all(&code).and_then(|()| io::stdout().flush()), ExitCode::SUCCESS),
+        Err(error) => (write!(io::stderr(), "{}", does_not_compile(&error).message), ExitCode::from(INVALID)),
+    };
+    if written.is_ok() { code } else { ExitCode::FAILURE }
+}
+
+/// The component, after its length.
+fn receive() -> io::Result<Vec<u8>> {
+    let mut stdin = io::stdin().lock();
+    let mut length = [0; 8];
+    stdin.read_exact(&mut length)?;
+    let length = u64::from_le_bytes(length);
+    let mut component = Vec::new();
+    // As it comes: the length is not taken for granted.
+    if stdin.by_ref().take(length).read_to_end(&mut component)? as u64 != length {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    Ok(component)
+}
+
+/// Bounds what this process allocates; an allocation past it ends the process.
+#[cfg(target_os = "linux")]
+fn limit_memory(bytes: u64) -> io::Result<()> {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    // Not the address space: wasmtime reserves of that what it does not use.
+    setrlimit(Resource::Data, Rlimit { current: Some(bytes), maximum: Some(bytes) }).map_err(io::Error::from)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn limit_memory(_: u64) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_survives_its_arguments() {
+        let key = EngineKey { metered: true, stack: StackClass::holding(1 << 20), pooled: false };
+        let order = CompileOrder { key, threads: 3, nice: 7, memory: 1 << 30 };
+        assert_eq!(CompileOrder::parse(&order.arguments()), Ok(order));
+        assert!(CompileOrder::parse(&["1".into()]).is_err());
+    }
+}

@@ -1,0 +1,130 @@
+//! From a component's bytes to code: out of the cache, or compiled, a bounded number at a time and on a bounded number of cores.
+//!
+//! Compiling a plugin takes a multiple of its size in memory, and how much depends on who wrote it. So the binary compiles in a
+//! process of its own ([`apart`]): its memory is bounded and goes back to the machine with the process, and whatever happens there,
+//! a crash of the compiler too, is that plugin's failure alone. Who embeds this crate may compile in place.
+
+pub(crate) mod apart;
+mod cache;
+
+use std::num::NonZeroUsize;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bulkhead_core::failure::{Cause, Failure};
+use bulkhead_core::id::Digest;
+use bytes::Bytes;
+use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
+use tokio::sync::{Semaphore, oneshot};
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+use self::apart::{CompileOrder, Program};
+pub(crate) use self::cache::Cache;
+use crate::config::{Compiling, SandboxConfig};
+use crate::engine::EngineKey;
+use crate::guests::lower_priority;
+
+/// Components that are compiled at once where there are threads for it, so that a small one does not wait for a large one.
+const COMPILATIONS: usize = 2;
+/// How long one may take. A plugin of 20 MB takes half a minute on a slow core; what takes longer than this was written to.
+const COMPILE_TIMEOUT: Duration = Duration::from_mins(10);
+
+/// Compiles components, and keeps the code.
+pub(crate) struct Compiler(Arc<Shared>);
+
+struct Shared {
+    /// For loading, and for compiling in place.
+    threads: ThreadPool,
+    turns: Semaphore,
+    cache: Option<Cache>,
+    nice: i32,
+    /// Threads of one compilation.
+    each: usize,
+    memory: u64,
+    /// None compiles in place.
+    program: Option<Program>,
+}
+
+impl Compiler {
+    /// Starts its threads: as many as there are for guests where the configuration does not say.
+    pub(crate) fn start(config: &SandboxConfig, guests: usize, cache: Option<Cache>) -> Result<Self, ThreadPoolBuildError> {
+        let nice = config.nice;
+        let count = config.compile_threads.map_or(guests, NonZeroUsize::get);
+        let threads = ThreadPoolBuilder::new()
+            .num_threads(count)
+            .thread_name(|number| format!("compiler-{number}"))
+            .start_handler(move |_| lower_priority(nice))
+            .build()?;
+        let at_once = COMPILATIONS.min(count);
+        let program = match &config.compiling {
+            Compiling::Here => None,
+            Compiling::Apart { program, arguments } => Some(Program::new(program, arguments)),
+        };
+        let turns = Semaphore::new(at_once);
+        Ok(Self(Arc::new(Shared { threads, turns, cache, nice, each: count / at_once, memory: config.compile_memory, program })))
+    }
+
+    /// The code of a component for an engine. What was begun goes on when nobody waits for it any more, and is kept.
+    pub(crate) async fn compile(
+        &self,
+        engine: Engine,
+        key: EngineKey,
+        digest: Digest,
+        bytes: Bytes,
+    ) -> Result<Component, Failure> {
+        let shared = Arc::clone(&self.0);
+        let work = tokio::spawn(async move { shared.obtain(engine, key, digest, bytes).await });
+        work.await.unwrap_or_else(|_| Err(stopped()))
+    }
+}
+
+impl Shared {
+    async fn obtain(self: Arc<Self>, engine: Engine, key: EngineKey, digest: Digest, bytes: Bytes) -> Result<Component, Failure> {
+        // Loading takes milliseconds, and waits for no compilation.
+        if self.cache.is_some() {
+            let engine = engine.clone();
+            let load = move |shared: &Self| shared.cache.as_ref().map_or(Ok(None), |cache| cache.load(&engine, key, digest));
+            if let Some(component) = self.work(load).await? {
+                return Ok(component);
+            }
+        }
+        let _turn = self.turns.acquire().await.map_err(|_| stopped())?;
+        let order = CompileOrder { key, threads: self.each, nice: self.nice, memory: self.memory };
+        let code = match &self.program {
+            Some(program) => program.compile(&order, bytes, COMPILE_TIMEOUT).await?,
+            None => {
+                let engine = engine.clone();
+                self.work(move |_| engine.precompile_component(&bytes).map_err(|error| does_not_compile(&error))).await?
+            }
+        };
+        self.work(move |shared| match &shared.cache {
+            Some(cache) => cache.keep(&engine, key, digest, &code),
+            None => cache::deserialize(&engine, &code),
+        })
+        .await
+    }
+
+    /// Does something on the threads, where it may take its time.
+    async fn work<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let (done, result) = oneshot::channel();
+        let shared = Arc::clone(self);
+        self.threads.spawn(move || {
+            let result = std::panic::catch_unwind(AssertUnwindSafe(|| work(&shared)));
+            let _ = done.send(result.unwrap_or_else(|_| Err(Failure::new(Cause::HostFault, "the compiler panicked"))));
+        });
+        result.await.unwrap_or_else(|_| Err(stopped()))
+    }
+}
+
+fn stopped() -> Failure {
+    Failure::new(Cause::HostFault, "the sandbox is shutting down")
+}
+
+fn does_not_compile(error: &wasmtime::Error) -> Failure {
+    Failure::new(Cause::InvalidPlugin, format!("it does not compile: {error:#}"))
+}
