@@ -13,6 +13,7 @@ use tokio::sync::{OnceCell, Semaphore, oneshot};
 use wasmtime::Engine;
 use wasmtime::component::{Component, ComponentExportIndex, InstancePre};
 
+use crate::adapt::{Adapted, adapt};
 use crate::cache::Cache;
 use crate::engine::{EngineKey, Engines};
 use crate::guests::lower_priority;
@@ -25,8 +26,15 @@ const COMPILATIONS: usize = 2;
 /// A component, compiled and linked.
 pub(crate) struct Loaded {
     pub(crate) pre: InstancePre<State>,
-    pub(crate) plan: ComponentExportIndex,
-    pub(crate) run: ComponentExportIndex,
+    pub(crate) entry: Entry,
+}
+
+/// What the host calls of a component.
+pub(crate) enum Entry {
+    /// A plugin: the contract's two.
+    Plugin { plan: ComponentExportIndex, run: ComponentExportIndex },
+    /// A command: WASI's one.
+    Command(ComponentExportIndex),
 }
 
 /// The components of a sandbox.
@@ -67,7 +75,7 @@ impl Components {
         self.prepare(digest, bytes, key).await.map(Arc::new)
     }
 
-    /// Compiles a component and links it. What does not fit a slot of the pool gets an engine without.
+    /// Compiles what was uploaded under a digest, and links it. What does not fit a slot of the pool gets an engine without.
     pub(crate) async fn prepare(&self, digest: Digest, bytes: Bytes, key: EngineKey) -> Result<Loaded, Failure> {
         match self.prepare_for(digest, bytes.clone(), key).await {
             Err(failure) if key.pooled && failure.cause == Cause::InvalidPlugin => {
@@ -83,9 +91,14 @@ impl Components {
             .get(key)
             .map_err(|error| Failure::new(Cause::HostFault, format!("wasmtime could not be set up: {error:#}")))?;
         let component = self.compiler.compile(runner.engine.clone(), digest, bytes).await?;
-        let (plan, run) = link::exports(&component)?;
+        let entry = link::entry(&component)?;
         let pre = link::instantiate_pre(&runner.linker, &component)?;
-        Ok(Loaded { pre, plan, run })
+        Ok(Loaded { pre, entry })
+    }
+
+    /// Makes a component of what was uploaded.
+    pub(crate) async fn adapt(&self, bytes: Bytes) -> Result<Adapted, Failure> {
+        self.compiler.work(move || adapted(&bytes)).await
     }
 }
 
@@ -112,27 +125,38 @@ impl Compiler {
     }
 
     async fn compile(&self, engine: Engine, digest: Digest, bytes: Bytes) -> Result<Component, Failure> {
-        let turn = Arc::clone(&self.turns).acquire_owned().await;
         let cache = self.cache.clone();
-        let (done, compiled) = oneshot::channel();
+        self.work(move || {
+            if let Some(component) = cache.as_ref().and_then(|cache| cache.load(&engine, digest)) {
+                return Ok(component);
+            }
+            let component = Component::from_binary(&engine, &adapted(&bytes)?.component)
+                .map_err(|error| Failure::new(Cause::InvalidPlugin, format!("it does not compile: {error:#}")))?;
+            if let Some(cache) = cache {
+                cache.keep(&engine, digest, &component);
+            }
+            Ok(component)
+        })
+        .await
+    }
+
+    /// Does something on the compiler's threads, when it is its turn.
+    async fn work<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T, Failure> + Send + 'static) -> Result<T, Failure> {
+        let turn = Arc::clone(&self.turns).acquire_owned().await;
+        let (done, result) = oneshot::channel();
         self.threads.spawn(move || {
             // The turn ends with the work, even if nobody waits for it any more.
             let _turn = turn;
-            let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                if let Some(component) = cache.as_ref().and_then(|cache| cache.load(&engine, digest)) {
-                    return Ok(component);
-                }
-                let component = Component::from_binary(&engine, &bytes)
-                    .map_err(|error| Failure::new(Cause::InvalidPlugin, format!("it does not compile: {error:#}")))?;
-                if let Some(cache) = cache {
-                    cache.keep(&engine, digest, &component);
-                }
-                Ok(component)
-            }));
+            let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
             let _ = done.send(result.unwrap_or_else(|_| Err(Failure::new(Cause::HostFault, "the compiler panicked"))));
         });
-        compiled.await.unwrap_or_else(|_| Err(Failure::new(Cause::HostFault, "the compiler stopped")))
+        result.await.unwrap_or_else(|_| Err(Failure::new(Cause::HostFault, "the compiler stopped")))
     }
+}
+
+/// The component of what was uploaded. One that is a component already stays as it is.
+fn adapted(bytes: &Bytes) -> Result<Adapted, Failure> {
+    adapt(bytes).map_err(|error| Failure::new(Cause::InvalidPlugin, error.to_string()))
 }
 
 type Cell = Arc<OnceCell<Arc<Loaded>>>;
