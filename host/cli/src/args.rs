@@ -572,11 +572,14 @@ pub(crate) struct PluginsArgs {
 pub(crate) enum PluginsCommand {
     /// List plugins
     List,
-    /// Upload components
+    /// Upload components, core modules or WASI commands
     Upload {
-        /// The components.
+        /// The files.
         #[arg(required = true, value_hint = ValueHint::FilePath)]
         files: Vec<PathBuf>,
+        /// The name of a WASI command; its file's name where absent. Other plugins tell their own.
+        #[arg(long)]
+        name: Option<String>,
     },
     /// Show a plugin and its configuration's schema
     Show {

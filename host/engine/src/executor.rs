@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bulkhead_core::failure::Failure;
 use bulkhead_core::id::Digest;
+use bulkhead_core::name::Name;
 use bulkhead_core::run::Usage;
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -17,11 +18,12 @@ pub trait Executor: Send + Sync + 'static {
     /// future ends the attempt, too.
     fn execute(&self, host: AttemptHost) -> BoxFuture<'static, Execution>;
 
-    /// Compiles a component, checks it against the contract and asks it to describe itself.
+    /// Makes a component of what was uploaded, compiles it, checks it against the contract and asks it to describe itself. A WASI
+    /// command can't: it goes by `name`, which nothing else does.
     ///
     /// # Errors
     /// What is wrong with it and how to mend it.
-    fn inspect(&self, component: Bytes) -> BoxFuture<'static, Result<Inspected, Failure>>;
+    fn inspect(&self, component: Bytes, name: Option<Name>) -> BoxFuture<'static, Result<Inspected, Failure>>;
 }
 
 /// How an attempt ended, and what it used.
@@ -47,10 +49,10 @@ pub enum ExecutionEnd {
 /// What a component says of itself.
 #[derive(Clone, Debug)]
 pub struct Inspected {
-    /// The component's digest.
+    /// The digest of what was uploaded.
     pub digest: Digest,
     /// Its name.
-    pub name: bulkhead_core::name::Name,
+    pub name: Name,
     /// Its version.
     pub version: String,
     /// One sentence.

@@ -257,13 +257,14 @@ impl Jobs {
         Ok(())
     }
 
-    /// Checks a component and stores it as a plugin under the name that it calls itself.
+    /// Checks a component or a core module and stores it as a plugin, under the name that it calls itself; a WASI command goes by
+    /// `name`.
     ///
     /// # Errors
     /// [`JobError::Plugin`] with what is wrong and how to mend it.
-    pub async fn upload(&self, component: Bytes) -> Result<PluginRecord, JobError> {
+    pub async fn upload(&self, component: Bytes, name: Option<Name>) -> Result<PluginRecord, JobError> {
         let size = component.len() as u64;
-        let found = self.executor.inspect(component.clone()).await.map_err(JobError::Plugin)?;
+        let found = self.executor.inspect(component.clone(), name).await.map_err(JobError::Plugin)?;
         let record = PluginRecord {
             name: found.name,
             version: found.version,

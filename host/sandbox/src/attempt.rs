@@ -13,16 +13,16 @@ use bulkhead_core::task::PLAN_INDEX;
 use bulkhead_engine::attempt::AttemptHost;
 use bulkhead_engine::egress::Egress;
 use bulkhead_engine::executor::{Execution, ExecutionEnd};
-use bulkhead_engine::store::Claimed;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
-use wasmtime::component::{Instance, TypedFunc};
+use wasmtime::component::{ComponentExportIndex, Instance, TypedFunc};
 use wasmtime::{Engine, Store, UpdateDeadline};
 
 use crate::bindings::{self, StepContext, Task};
-use crate::components::Loaded;
+use crate::command;
+use crate::components::{Entry, Loaded};
 use crate::json;
 use crate::limits::{HOST_CALL_BYTES, MAX_HANDLES};
-use crate::outcome::classify;
+use crate::outcome::{classify, reported};
 use crate::profile::Profiler;
 use crate::random::Seed;
 use crate::state::State;
@@ -83,7 +83,7 @@ pub(crate) async fn run(
         // A guest that loops gets no further turn once it is to end.
         biased;
         reason = kill => Called::Killed(reason.unwrap_or(Kill::Cancelled)),
-        result = timed(call(&mut store, &loaded, claimed, step), &mut cpu) => Called::Returned(result),
+        result = timed(call(&mut store, &loaded, &host), &mut cpu) => Called::Returned(result),
     };
     if let Some(stdio) = store.data().stdio().cloned() {
         stdio.finish().await;
@@ -129,9 +129,14 @@ pub(crate) fn new_store(engine: &Engine, state: State, limits: &Limits) -> Store
 /// What a guest returned: its output, or the failure that it reports itself.
 pub(crate) type Returned = Result<String, bindings::Failure>;
 
-async fn call(store: &mut Store<State>, loaded: &Loaded, claimed: &Claimed, step: &StepPlan) -> wasmtime::Result<Returned> {
-    let instance = instantiate(store, loaded).await?;
-    invoke(store, loaded, instance, claimed, step).await
+async fn call(store: &mut Store<State>, loaded: &Loaded, host: &AttemptHost) -> wasmtime::Result<Returned> {
+    match &loaded.entry {
+        Entry::Plugin { plan, run } => {
+            let instance = instantiate(store, loaded).await?;
+            invoke(store, instance, plan, run, host).await
+        }
+        Entry::Command(run) => command::attempt(store, loaded, run, host).await,
+    }
 }
 
 pub(crate) async fn instantiate(store: &mut Store<State>, loaded: &Loaded) -> wasmtime::Result<Instance> {
@@ -143,29 +148,30 @@ pub(crate) async fn instantiate(store: &mut Store<State>, loaded: &Loaded) -> wa
 /// Calls `plan` or `run`, whichever the task is.
 pub(crate) async fn invoke(
     store: &mut Store<State>,
-    loaded: &Loaded,
     instance: Instance,
-    claimed: &Claimed,
-    step: &StepPlan,
+    plan: &ComponentExportIndex,
+    run: &ComponentExportIndex,
+    host: &AttemptHost,
 ) -> wasmtime::Result<Returned> {
     type Plan<'a> = TypedFunc<(StepContext<'a>,), (Result<(), bindings::Failure>,)>;
     type Run<'a> = TypedFunc<(StepContext<'a>, Task<'a>), (Returned,)>;
-    let run = claimed.task.run.to_string();
+    let (claimed, step) = (host.claimed(), host.step());
+    let id = claimed.task.run.to_string();
     let context = StepContext {
-        run: &run,
+        run: &id,
         step: step.name.as_str(),
         attempt: claimed.attempt,
         config: &step.config,
         parameters: &claimed.parameters,
     };
     if claimed.task.index == PLAN_INDEX {
-        let plan: Plan<'_> = instance.get_typed_func(&mut *store, loaded.plan)?;
+        let plan: Plan<'_> = instance.get_typed_func(&mut *store, plan)?;
         let (result,) = plan.call_async(store, (context,)).await?;
         Ok(result.map(|()| "null".to_owned()))
     } else {
         let id = claimed.task.to_string();
         let task = Task { id: &id, key: &claimed.key, input: &claimed.input };
-        let run: Run<'_> = instance.get_typed_func(&mut *store, loaded.run)?;
+        let run: Run<'_> = instance.get_typed_func(&mut *store, run)?;
         let (result,) = run.call_async(store, (context, task)).await?;
         Ok(result)
     }
@@ -181,7 +187,7 @@ fn conclude(called: Called, store: &Store<State>, step: &StepPlan, cancelled: bo
             Ok(()) => return ExecutionEnd::Succeeded(output.into()),
             Err(failure) => failure,
         },
-        Called::Returned(Ok(Err(failure))) => Failure::new(Cause::PluginError { retryable: failure.retryable }, failure.message),
+        Called::Returned(Ok(Err(failure))) => reported(failure, store.data()),
         Called::Returned(Err(error)) => classify(&error, store.data(), step.limits.fuel),
         Called::Killed(Kill::TimedOut) => {
             Failure::new(Cause::TimedOut, format!("it took longer than {:?} (`timeout`)", step.timeout))

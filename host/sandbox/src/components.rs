@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::OnceCell;
 use wasmtime::component::{ComponentExportIndex, InstancePre};
 
+use crate::adapt::Adapted;
 use crate::compiler::Compiler;
 use crate::engine::{EngineKey, Engines};
 use crate::link;
@@ -20,8 +21,15 @@ use crate::state::State;
 /// A component, compiled and linked.
 pub(crate) struct Loaded {
     pub(crate) pre: InstancePre<State>,
-    pub(crate) plan: ComponentExportIndex,
-    pub(crate) run: ComponentExportIndex,
+    pub(crate) entry: Entry,
+}
+
+/// What the host calls of a component.
+pub(crate) enum Entry {
+    /// A plugin: the contract's two.
+    Plugin { plan: ComponentExportIndex, run: ComponentExportIndex },
+    /// A command: WASI's one.
+    Command(ComponentExportIndex),
 }
 
 /// The components of a sandbox.
@@ -62,7 +70,7 @@ impl Components {
         self.prepare(digest, bytes, key).await.map(Arc::new)
     }
 
-    /// Compiles a component and links it. What does not fit a slot of the pool gets an engine without.
+    /// Compiles what was uploaded under a digest, and links it. What does not fit a slot of the pool gets an engine without.
     pub(crate) async fn prepare(&self, digest: Digest, bytes: Bytes, key: EngineKey) -> Result<Loaded, Failure> {
         match self.prepare_for(digest, bytes.clone(), key).await {
             Err(failure) if key.pooled && failure.cause == Cause::InvalidPlugin => {
@@ -78,9 +86,14 @@ impl Components {
             .get(key)
             .map_err(|error| Failure::new(Cause::HostFault, format!("wasmtime could not be set up: {error:#}")))?;
         let component = self.compiler.compile(runner.engine.clone(), key, digest, bytes).await?;
-        let (plan, run) = link::exports(&component)?;
+        let entry = link::entry(&component)?;
         let pre = link::instantiate_pre(&runner.linker, &component)?;
-        Ok(Loaded { pre, plan, run })
+        Ok(Loaded { pre, entry })
+    }
+
+    /// Makes a component of what was uploaded.
+    pub(crate) async fn adapt(&self, bytes: Bytes) -> Result<Adapted, Failure> {
+        self.compiler.adapt(bytes).await
     }
 }
 

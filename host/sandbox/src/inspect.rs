@@ -1,15 +1,18 @@
-//! The check at upload: a component must compile, link, fit the contract, and describe itself.
+//! The check at upload: what is uploaded must become a component that compiles, links and fits the contract, and describe itself.
 
 use std::time::Duration;
 
 use bulkhead_core::failure::{Cause, Failure};
+use bulkhead_core::id::Digest;
 use bulkhead_core::name::Name;
 use bulkhead_core::plan::Limits;
 use bulkhead_engine::executor::Inspected;
 use bytes::Bytes;
 
+use crate::adapt::{Adapted, Kind, Labels};
 use crate::attempt::new_store;
 use crate::bindings::{self, PluginPre};
+use crate::command;
 use crate::components::{Components, Loaded, digest_of};
 use crate::engine::EngineKey;
 use crate::json;
@@ -28,35 +31,57 @@ const MAX_SUMMARY_LEN: usize = 1 << 10;
 /// The longest schema, in bytes.
 const MAX_SCHEMA_LEN: usize = 256 << 10;
 
-/// Compiles a component and links it.
-pub(crate) async fn prepare(components: &Components, bytes: Bytes) -> Result<Loaded, Failure> {
-    match bytes.get(..8) {
-        Some(b"\0asm\x01\0\0\0") => {
-            return Err(invalid(
-                "it is a core module, not a component: build it for `wasm32-wasip2`, or adapt it with `wasm-tools component new`",
-            ));
-        }
-        Some([b'\0', b'a', b's', b'm', ..]) => {}
-        _ => {
-            return Err(invalid(
-                "it is no WebAssembly: a plugin is a component in the binary format, which starts with `\\0asm`",
-            ));
-        }
-    }
+/// Something that was uploaded, compiled and linked, and what it says of itself without being asked.
+pub(crate) struct Prepared {
+    digest: Digest,
+    kind: Kind,
+    labels: Labels,
+    loaded: Loaded,
+}
+
+/// Makes a component of what was uploaded, compiles it and links it.
+pub(crate) async fn prepare(components: &Components, bytes: Bytes) -> Result<Prepared, Failure> {
+    let digest = digest_of(&bytes);
+    let Adapted { component, kind, labels, .. } = components.adapt(bytes).await?;
     let limits = limits();
     let key = EngineKey { metered: false, stack: StackClass::holding(limits.stack), pooled: components.engines().pooling() };
-    components.prepare(digest_of(&bytes), bytes, key).await
+    let loaded = components.prepare(digest, component, key).await?;
+    Ok(Prepared { digest, kind, labels, loaded })
+}
+
+/// Describes a command: it can't do so itself. Its name is the one that it is uploaded under.
+pub(crate) fn describe_command(prepared: &Prepared, name: Option<Name>) -> Result<Inspected, Failure> {
+    let Labels { version, description } = &prepared.labels;
+    let name = name.ok_or_else(|| {
+        invalid("it is a WASI command, which can't say its own name: upload it with one (`?name=NAME`, `--name NAME`)")
+    })?;
+    let summary = description.clone().filter(|text| text.len() <= MAX_SUMMARY_LEN && !text.contains('\n'));
+    Ok(Inspected {
+        digest: prepared.digest,
+        version: version.clone().filter(|version| is_version(version)).unwrap_or_else(|| "0.0.0".to_owned()),
+        summary: summary.filter(|text| !text.is_empty()).unwrap_or_else(|| format!("The WASI command {name}.")),
+        name,
+        config_schema: command::config::SCHEMA.to_owned(),
+    })
+}
+
+impl Prepared {
+    /// Whether it is a command.
+    pub(crate) fn is_command(&self) -> bool {
+        self.kind == Kind::Command
+    }
 }
 
 /// Asks a component to describe itself, in an instance of its own. Takes as long as the plugin does: bound it from outside.
-pub(crate) async fn describe(loaded: Loaded, bytes: Bytes) -> Result<Inspected, Failure> {
+pub(crate) async fn describe(prepared: Prepared) -> Result<Inspected, Failure> {
+    let (digest, loaded) = (prepared.digest, prepared.loaded);
     let limits = limits();
     let mut store = new_store(loaded.pre.engine(), State::new(None, &limits, None, None), &limits);
     let description = ask(&mut store, loaded).await.map_err(|error| {
         let failure = classify(&error, store.data(), None);
         Failure { message: format!("its `describe` failed: {}", failure.message), ..failure }
     })?;
-    check(description, &bytes)
+    check(description, digest)
 }
 
 async fn ask(store: &mut wasmtime::Store<State>, loaded: Loaded) -> wasmtime::Result<bindings::Description> {
@@ -70,7 +95,7 @@ fn limits() -> Limits {
     Limits { host_calls: DESCRIBE_HOST_CALLS, output_bytes: MAX_SCHEMA_LEN as u64 * 2, ..Limits::default() }
 }
 
-fn check(description: bindings::Description, bytes: &[u8]) -> Result<Inspected, Failure> {
+fn check(description: bindings::Description, digest: Digest) -> Result<Inspected, Failure> {
     let bindings::Description { name, version, summary, config_schema } = description;
     let name = name.parse::<Name>().map_err(|error| invalid(&format!("the name that it describes itself by: {error}")))?;
     if !is_version(&version) {
@@ -84,7 +109,7 @@ fn check(description: bindings::Description, bytes: &[u8]) -> Result<Inspected, 
         return Err(invalid(&format!("its `config-schema` has {} bytes; {MAX_SCHEMA_LEN} are the most", config_schema.len())));
     }
     json::check_object(&config_schema).map_err(|error| invalid(&format!("its `config-schema` is no JSON object: {error}")))?;
-    Ok(Inspected { digest: digest_of(bytes), name, version, summary, config_schema })
+    Ok(Inspected { digest, name, version, summary, config_schema })
 }
 
 /// `MAJOR.MINOR.PATCH`, then perhaps `-` or `+` and more, as in semantic versioning.
@@ -117,7 +142,7 @@ mod tests {
 
     #[test]
     fn a_good_description_passes() {
-        let inspected = check(description(), b"").unwrap();
+        let inspected = check(description(), digest_of(b"")).unwrap();
         assert_eq!((inspected.name.as_str(), &*inspected.version), ("boiler", "1.2.3"));
     }
 
@@ -134,7 +159,7 @@ mod tests {
         for (what, spoil) in faults {
             let mut description = description();
             spoil(&mut description);
-            let failure = check(description, b"").unwrap_err();
+            let failure = check(description, digest_of(b"")).unwrap_err();
             assert_eq!(failure.cause, Cause::InvalidPlugin);
             assert!(failure.message.contains(what), "{}", failure.message);
         }

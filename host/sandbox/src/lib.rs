@@ -9,16 +9,19 @@
 //! - Whatever a guest can make the host hold, copy or count has a bound with a name.
 //! - Every way to end has a [cause](bulkhead_core::failure::Cause); [`outcome`] is where they are told apart.
 //!
-//! Where to look: [`sandbox`] is the port; [`attempt`] one attempt; [`engine`] wasmtime's configuration and the epochs;
-//! [`components`] what is ready to run, [`compiler`] how it is compiled and kept; [`link`] what a plugin may import; [`host`] the contract's host functions;
-//! [`http`] requests; [`limits`] memory and quotas; [`stdio`] and [`random`] what WASI is given; [`inspect`] the check at upload;
-//! [`profile`] where a guest spends its time.
+//! Where to look: [`sandbox`] is the port; [`adapt`] makes components of what is uploaded; [`attempt`] one attempt; [`command`] programs
+//! that know nothing of the contract; [`engine`] wasmtime's configuration and the epochs; [`components`] what is ready to run;
+//! [`compiler`] how it is compiled and kept; [`link`] what a plugin may import; [`host`] the contract's host functions; [`http`]
+//! requests; [`limits`] memory and quotas; [`stdio`] and [`random`] what WASI is given; [`inspect`] the check at upload; [`profile`]
+//! where a guest spends its time.
 //!
 //! Deliberately absent: the file system (no preopened directory), sockets, WASI 0.3, and any knowledge of how tasks are
 //! stored or claimed.
 
+pub mod adapt;
 mod attempt;
 mod bindings;
+mod command;
 mod compiler;
 mod components;
 mod config;

@@ -7,7 +7,7 @@
 use bulkhead_core::failure::{Cause, Failure};
 use wasmtime::Engine;
 use wasmtime::component::types::{self, ComponentItem};
-use wasmtime::component::{Component, ComponentExportIndex, HasData, HasSelf, InstancePre, Linker, ResourceTable, ResourceType};
+use wasmtime::component::{Component, HasData, HasSelf, InstancePre, Linker, ResourceTable, ResourceType};
 use wasmtime_wasi::WasiView;
 use wasmtime_wasi::cli::{WasiCli, WasiCliView};
 use wasmtime_wasi::clocks::{WasiClocks, WasiClocksView};
@@ -18,7 +18,9 @@ use wasmtime_wasi_http::p2::bindings::http::{outgoing_handler, types as http_typ
 use wasmtime_wasi_http::{WasiHttp, WasiHttpView as _};
 use wasmtime_wasi_io::bindings::wasi::io;
 
+use crate::adapt::RUN;
 use crate::bindings::Plugin;
+use crate::components::Entry;
 use crate::outcome::Stop;
 use crate::state::State;
 
@@ -120,20 +122,14 @@ fn deny(linker: &mut Linker<State>, component: &types::Component) -> wasmtime::R
 }
 
 /// What the host calls of a component.
-pub(crate) fn exports(component: &Component) -> Result<(ComponentExportIndex, ComponentExportIndex), Failure> {
-    let [describe, plan, run] = ["describe", "plan", "run"].map(|name| component.get_export_index(None, name));
-    match (describe, plan, run) {
-        (Some(_), Some(plan), Some(run)) => Ok((plan, run)),
-        (describe, plan, run) => {
-            let missing: Vec<_> = [("describe", describe), ("plan", plan), ("run", run)]
-                .into_iter()
-                .filter_map(|(name, export)| export.is_none().then_some(format!("`{name}`")))
-                .collect();
-            let message = format!(
-                "it does not export {}: a plugin exports the world `plugin` of `bulkhead:plugin@0.1.0` (wit/0.1.0/plugin.wit)",
-                missing.join(", ")
-            );
-            Err(Failure::new(Cause::InvalidPlugin, message))
-        }
+pub(crate) fn entry(component: &Component) -> Result<Entry, Failure> {
+    if let (Some(plan), Some(run)) = (component.get_export_index(None, "plan"), component.get_export_index(None, "run")) {
+        return Ok(Entry::Plugin { plan, run });
     }
+    let program = component.component_type();
+    let program = program.exports(component.engine()).map(|(name, _)| name).find(|name| name.starts_with(RUN));
+    let run = program
+        .and_then(|name| component.get_export_index(None, name))
+        .and_then(|interface| component.get_export_index(Some(&interface), "run"));
+    run.map(Entry::Command).ok_or_else(|| Failure::new(Cause::InvalidPlugin, "it exports neither a plugin nor a program"))
 }

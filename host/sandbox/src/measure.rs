@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use bulkhead_engine::attempt::AttemptHost;
 
 use crate::attempt::{instantiate, invoke, new_store};
-use crate::components::Loaded;
+use crate::components::{Entry, Loaded};
 use crate::random::Seed;
 use crate::state::State;
 
@@ -25,6 +25,7 @@ pub struct Parts {
 
 /// Does the same attempt again and again. Stops at the first that fails.
 pub(crate) async fn parts(loaded: Arc<Loaded>, host: AttemptHost, repeats: u32) -> Result<Parts, String> {
+    let Entry::Plugin { plan, run } = &loaded.entry else { return Err("a command has no parts to measure".to_owned()) };
     let (claimed, step) = (host.claimed(), host.step());
     let mut parts = Parts::default();
     for _ in 0..repeats {
@@ -35,7 +36,7 @@ pub(crate) async fn parts(loaded: Arc<Loaded>, host: AttemptHost, repeats: u32) 
         parts.store += lap();
         let instance = instantiate(&mut store, &loaded).await.map_err(|error| format!("{error:#}"))?;
         parts.instantiate += lap();
-        let returned = invoke(&mut store, &loaded, instance, claimed, step).await.map_err(|error| format!("{error:#}"))?;
+        let returned = invoke(&mut store, instance, plan, run, &host).await.map_err(|error| format!("{error:#}"))?;
         parts.call += lap();
         drop(store);
         parts.drop += lap();

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bulkhead_core::failure::{Cause, Failure};
 use bulkhead_core::id::Digest;
+use bulkhead_core::name::Name;
 use bulkhead_core::run::Usage;
 use bulkhead_engine::attempt::AttemptHost;
 use bulkhead_engine::egress::Egress;
@@ -138,9 +139,9 @@ impl Executor for Sandbox {
         Box::pin(async move { shared.execute(host, around).await })
     }
 
-    fn inspect(&self, component: Bytes) -> BoxFuture<'static, Result<Inspected, Failure>> {
+    fn inspect(&self, component: Bytes, name: Option<Name>) -> BoxFuture<'static, Result<Inspected, Failure>> {
         let shared = Arc::clone(&self.shared);
-        Box::pin(async move { shared.inspect(component).await })
+        Box::pin(async move { shared.inspect(component, name).await })
     }
 }
 
@@ -188,8 +189,11 @@ impl Shared {
         attempt.await.unwrap_or_else(|error| not_run(ExecutionEnd::Failed(broken(error))))
     }
 
-    async fn inspect(&self, component: Bytes) -> Result<Inspected, Failure> {
-        let loaded = inspect::prepare(&self.components, component.clone()).await?;
+    async fn inspect(&self, component: Bytes, name: Option<Name>) -> Result<Inspected, Failure> {
+        let prepared = inspect::prepare(&self.components, component).await?;
+        if prepared.is_command() {
+            return inspect::describe_command(&prepared, name);
+        }
         let slot = acquire(&self.describe_slots).await?;
         let underway = self.ticker.begin();
         let (alive, dropped) = oneshot::channel::<()>();
@@ -198,7 +202,7 @@ impl Shared {
             tokio::select! {
                 biased;
                 _ = dropped => Err(slow()),
-                result = inspect::describe(loaded, component) => result,
+                result = inspect::describe(prepared) => result,
             }
         });
         let result = tokio::select! {

@@ -9,12 +9,13 @@ use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtxView, WasiHttpView};
 
+use crate::command::Program;
 use crate::http::{Http, Traffic};
 use crate::limits::{MAX_RANDOM_BYTES, MAX_RESOURCES, Meter};
 use crate::outcome::Stop;
 use crate::profile::Profiler;
 use crate::random::Seed;
-use crate::stdio::Stdio;
+use crate::stdio::{Kept, Stdin, Stdio};
 
 /// One attempt, or one `describe`.
 pub(crate) struct State {
@@ -31,6 +32,8 @@ pub(crate) struct State {
     calls_passed: bool,
     /// Where randomness starts from that is the same each time; absent where it is random.
     seed: Option<Seed>,
+    /// What a command is started with.
+    program: Option<Program>,
     wasi: Option<Box<Wasi>>,
     /// Made with `wasi`; a plugin that never asks for WASI never pays for it.
     stdio: Option<Arc<Stdio>>,
@@ -58,6 +61,7 @@ impl State {
             calls_passed: false,
             calls_left: limits.host_calls,
             seed,
+            program: None,
             wasi: None,
             stdio: None,
             egress,
@@ -65,6 +69,11 @@ impl State {
             http: None,
             traffic: None,
         }
+    }
+
+    /// Gives a command what it is started with. Before it is instantiated.
+    pub(crate) fn set_program(&mut self, program: Program) {
+        self.program = Some(program);
     }
 
     /// Counts a host call.
@@ -84,6 +93,7 @@ impl State {
         if self.calls_passed {
             return Err(Stop::HostCalls);
         }
+        self.stdio.as_ref().map_or(Ok(()), |stdio| stdio.check())?;
         self.traffic.as_ref().map_or(Ok(()), |traffic| traffic.check())
     }
 
@@ -109,8 +119,16 @@ impl State {
     }
 
     fn make_wasi(&mut self) {
-        let stdio = Stdio::new(self.host.clone());
+        let program = self.program.take();
         let mut builder = WasiCtx::builder();
+        let stdout = match program {
+            Some(Program { args, env, stdin, stdout }) => {
+                builder.args(&args).envs(&env).stdin(Stdin::new(self.host.clone(), stdin));
+                stdout
+            }
+            None => Kept::Nothing,
+        };
+        let stdio = Stdio::new(self.host.clone(), stdout);
         builder
             .stdout(stdio.stdout())
             .stderr(stdio.stderr())

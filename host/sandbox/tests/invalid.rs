@@ -45,8 +45,8 @@ async fn what_is_no_component_is_told_apart() {
     for (bytes, says) in [
         (Bytes::from_static(b"#!/bin/sh"), "no WebAssembly"),
         (Bytes::new(), "no WebAssembly"),
-        (Bytes::from_static(b"\0asm\x01\0\0\0"), "core module"),
-        (Bytes::from_static(b"\0asm\x0d\0\x01\0\xff\xff"), "does not compile"),
+        (Bytes::from_static(b"\0asm\x01\0\0\0"), "it exports nothing"),
+        (Bytes::from_static(b"\0asm\x0d\0\x01\0\xff\xff"), "damaged"),
     ] {
         let failure = refusal(bytes).await;
         assert_eq!(failure.cause, Cause::InvalidPlugin);

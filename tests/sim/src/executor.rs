@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bulkhead_core::failure::{Cause, Failure, Quota};
 use bulkhead_core::log::{Level, Source};
+use bulkhead_core::name::Name;
 use bulkhead_core::run::Usage;
 use bulkhead_engine::attempt::{AttemptHost, CheckpointError};
 use bulkhead_engine::executor::{Execution, ExecutionEnd, Executor, Inspected};
@@ -62,7 +63,7 @@ impl Executor for Scripted {
         })
     }
 
-    fn inspect(&self, _component: Bytes) -> BoxFuture<'static, Result<Inspected, Failure>> {
+    fn inspect(&self, _component: Bytes, _name: Option<Name>) -> BoxFuture<'static, Result<Inspected, Failure>> {
         Box::pin(async { Err(Failure::new(Cause::InvalidPlugin, "there are no components here")) })
     }
 }

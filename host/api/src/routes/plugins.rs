@@ -4,9 +4,11 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use bulkhead_core::name::Name;
+use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::json;
-use crate::extract::{self, Path};
+use crate::extract::{self, Path, Query};
 use crate::model::{Page, Plugin, PluginDetail};
 use crate::problem::ApiResult;
 use crate::state::ApiState;
@@ -20,19 +22,35 @@ pub(crate) async fn list(State(state): State<ApiState>) -> ApiResult<Response> {
     Ok(json(&Page { items: plugins.iter().map(Plugin::from).collect(), next: None }))
 }
 
+/// What an upload is called.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct UploadQuery {
+    /// The name of a WASI command. Any other plugin has the name that it describes itself by.
+    #[param(example = "cowsay")]
+    name: Option<String>,
+}
+
 /// Upload a plugin
 ///
 /// A component, or a core module, which is adapted. It is compiled, checked against the contract and asked to describe itself.
-/// Another component under the same name becomes the one that new runs use; the same one again changes nothing.
+/// A WASI command, which knows nothing of the contract, becomes one under the name given here. Another component under the same
+/// name becomes the one that new runs use; the same one again changes nothing.
 #[utoipa::path(
-    post, path = "/api/v1/plugins", tag = "plugins",
+    post, path = "/api/v1/plugins", tag = "plugins", params(UploadQuery),
     request_body(content = Vec<u8>, content_type = "application/octet-stream"),
     responses((status = CREATED, body = PluginDetail))
 )]
-pub(crate) async fn upload(State(state): State<ApiState>, request: Request) -> ApiResult<Response> {
+pub(crate) async fn upload(
+    State(state): State<ApiState>,
+    Query(query): Query<UploadQuery>,
+    request: Request,
+) -> ApiResult<Response> {
+    let name = query.name.map(|name| name.parse::<Name>().map_err(|error| extract::invalid("name", error))).transpose()?;
     extract::expect_media_type(request.headers(), &["application/octet-stream", "application/wasm"])?;
     let component = extract::body(request, state.config.upload_limit).await?;
-    let record = state.jobs.upload(component).await?;
+    let record = state.jobs.upload(component, name).await?;
     let mut response = json(&PluginDetail::from(&record));
     *response.status_mut() = StatusCode::CREATED;
     if let Ok(location) = HeaderValue::from_str(&format!("/api/v1/plugins/{}", record.name)) {

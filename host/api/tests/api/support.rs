@@ -10,6 +10,7 @@ use bulkhead_api::{ApiConfig, ApiState, router};
 use bulkhead_core::failure::{Cause, Failure};
 use bulkhead_core::id::{Digest, WorkerId};
 use bulkhead_core::log::{Level, Source};
+use bulkhead_core::name::Name;
 use bulkhead_core::run::Usage;
 use bulkhead_engine::attempt::AttemptHost;
 use bulkhead_engine::engine::{Engine, EngineConfig, Load};
@@ -90,7 +91,7 @@ impl Executor for Stub {
         )
     }
 
-    fn inspect(&self, component: Bytes) -> BoxFuture<'static, Result<Inspected, Failure>> {
+    fn inspect(&self, component: Bytes, _name: Option<Name>) -> BoxFuture<'static, Result<Inspected, Failure>> {
         Box::pin(async move {
             assert!(component != b"panic"[..], "told to panic");
             if component != COMPONENT {
@@ -169,7 +170,7 @@ impl Server {
         let stub = Stub { gate: Arc::new(Semaphore::new(0)) };
         let executor: Arc<dyn Executor> = Arc::new(stub.clone());
         let jobs = Jobs::new(store.clone(), executor.clone());
-        jobs.upload(COMPONENT.into()).await.unwrap();
+        jobs.upload(COMPONENT.into(), None).await.unwrap();
         let engine_config = EngineConfig {
             worker: WorkerId::from_u128(1),
             slots: 8,

@@ -8,6 +8,7 @@ use super::plugin;
 use super::runs::segment;
 use crate::args::{ClientArgs, DefinitionsArgs, DefinitionsCommand, PluginsArgs, PluginsCommand};
 use crate::client::Client;
+use crate::embedded::plugins::name_of_file;
 use crate::error::{CliError, CliResult, InvalidDefinition};
 use crate::exit_codes;
 use crate::output::table::{Cell, Table};
@@ -28,11 +29,16 @@ pub(crate) async fn plugins(args: PluginsArgs, output: &Output) -> CliResult<u8>
             let plugins: Vec<Plugin> = client.list("/plugins", &[], ALL).await?;
             output.result(&plugins, |plugins| plugin_table(plugins, output))?;
         }
-        PluginsCommand::Upload { files } => {
+        PluginsCommand::Upload { files, name } => {
+            if name.is_some() && files.len() > 1 {
+                return Err(CliError::usage("`--name` is for one file: upload the others apart"));
+            }
             let mut plugins: Vec<Plugin> = Vec::new();
             for file in files {
                 let bytes = std::fs::read(&file).map_err(CliError::read(&file))?;
-                plugins.push(client.upload("/plugins", bytes).await?);
+                let name = name.clone().or_else(|| name_of_file(&file).map(|name| name.to_string()));
+                let query = name.map(|name| format!("?name={}", segment(&name))).unwrap_or_default();
+                plugins.push(client.upload(&format!("/plugins{query}"), bytes).await?);
             }
             output.result(&plugins, |plugins| plugin_table(plugins, output))?;
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use bulkhead_core::id::Digest;
+use bulkhead_core::name::Name;
 use bulkhead_engine::jobs::{JobError, Jobs};
 use bulkhead_engine::store::Store;
 use bytes::Bytes;
@@ -73,11 +74,14 @@ pub(crate) async fn load_for(store: &dyn Store, jobs: &Jobs, dir: &Path, definit
 async fn load(store: &dyn Store, jobs: &Jobs, file: &Path, loaded: &mut Loaded) -> CliResult<()> {
     let component = Bytes::from(std::fs::read(file).map_err(CliError::read(file))?);
     let digest = Digest::from_bytes(Sha256::digest(&component).into());
-    if store.plugins().await?.iter().any(|plugin| plugin.digest == digest) {
+    let same = store.plugins().await?.into_iter().filter(|plugin| plugin.digest == digest).map(|plugin| plugin.name);
+    let (same, name): (Vec<_>, _) = (same.collect(), name_of_file(file));
+    if name.as_ref().is_some_and(|name| same.contains(name)) {
         loaded.unchanged += 1;
         return Ok(());
     }
-    match jobs.upload(component).await {
+    match jobs.upload(component, name).await {
+        Ok(plugin) if same.contains(&plugin.name) => loaded.unchanged += 1,
         Ok(plugin) => {
             tracing::info!(plugin = %plugin.name, digest = %plugin.digest, "plugin loaded");
             loaded.uploaded += 1;
@@ -89,6 +93,13 @@ async fn load(store: &dyn Store, jobs: &Jobs, file: &Path, loaded: &mut Loaded) 
         }
     }
     Ok(())
+}
+
+/// The name that a file gives to a WASI command: its own without the extension, in lower case, with `-` for what no name has.
+pub(crate) fn name_of_file(file: &Path) -> Option<Name> {
+    let stem = file.file_stem()?.to_str()?.to_ascii_lowercase();
+    let plain = |char: char| if char.is_ascii_alphanumeric() || char == '_' { char } else { '-' };
+    stem.chars().map(plain).collect::<String>().trim_matches('-').parse().ok()
 }
 
 /// The plugins that a definition names, as far as its text can be read.
@@ -121,6 +132,14 @@ mod tests {
         let names = named_plugins("id = 1\n[step.a]\nplugin = \"x\"\n[step.b]\ntype = \"y\"\n[step.c]\n");
         assert_eq!(names, ["x", "y"].map(str::to_owned).into());
         assert_eq!(named_plugins("[step"), BTreeSet::new());
+    }
+
+    #[test]
+    fn a_files_name_is_made_a_name() {
+        let name = |file: &str| name_of_file(Path::new(file)).map(|name| name.to_string());
+        assert_eq!(name("/x/Cow Say.v2.wasm").unwrap(), "cow-say-v2");
+        assert_eq!(name("word_count.wasm").unwrap(), "word_count");
+        assert_eq!(name("-.wasm"), None);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bulkhead_core::failure::{Cause, Failure};
 use bulkhead_core::id::{Digest, RunId, StepIndex, TaskId, WorkerId};
+use bulkhead_core::name::Name;
 use bulkhead_core::plan::{ErrorTolerance, Grants, Limits, OnError, Plan, PluginRef, Priority, RetryPolicy, StepPlan};
 use bulkhead_core::run::{Run, Trigger, Usage};
 use bulkhead_core::task::Task;
@@ -193,7 +194,7 @@ impl Executor for Scripted {
         Box::pin(async { Execution { end: body.await, usage: Usage::default() } })
     }
 
-    fn inspect(&self, _component: Bytes) -> BoxFuture<'static, Result<Inspected, Failure>> {
+    fn inspect(&self, _component: Bytes, _name: Option<Name>) -> BoxFuture<'static, Result<Inspected, Failure>> {
         Box::pin(async { Err(Failure::new(Cause::InvalidPlugin, "none here")) })
     }
 }

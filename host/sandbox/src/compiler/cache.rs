@@ -19,6 +19,7 @@ use sha2::{Digest as _, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
+use crate::adapt;
 use crate::engine::EngineKey;
 
 const CODE: &str = "cwasm";
@@ -143,6 +144,8 @@ impl Cache {
     fn path(&self, engine: &Engine, digest: Digest, extension: &str) -> PathBuf {
         let mut hasher = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut hasher);
+        // A component that is derived from what was uploaded changes with the way it is derived.
+        adapt::VERSION.hash(&mut hasher);
         self.dir.join(format!("{}-{:016x}.{extension}", digest.hex(), hasher.finish()))
     }
 }

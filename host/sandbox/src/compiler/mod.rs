@@ -22,6 +22,7 @@ use wasmtime::component::Component;
 
 use self::apart::{CompileOrder, Program};
 pub(crate) use self::cache::Cache;
+use crate::adapt::{Adapted, adapt};
 use crate::config::{Compiling, SandboxConfig};
 use crate::engine::EngineKey;
 use crate::guests::lower_priority;
@@ -66,7 +67,12 @@ impl Compiler {
         Ok(Self(Arc::new(Shared { threads, turns, cache, nice, each: count / at_once, memory: config.compile_memory, program })))
     }
 
-    /// The code of a component for an engine. What was begun goes on when nobody waits for it any more, and is kept.
+    /// Makes a component of what was uploaded.
+    pub(crate) async fn adapt(&self, bytes: Bytes) -> Result<Adapted, Failure> {
+        self.0.adapt(bytes).await
+    }
+
+    /// The code of what was uploaded, for an engine. What was begun goes on when nobody waits for it any more, and is kept.
     pub(crate) async fn compile(
         &self,
         engine: Engine,
@@ -90,13 +96,14 @@ impl Shared {
                 return Ok(component);
             }
         }
+        let component = self.adapt(bytes).await?.component;
         let _turn = self.turns.acquire().await.map_err(|_| stopped())?;
         let order = CompileOrder { key, threads: self.each, nice: self.nice, memory: self.memory };
         let code = match &self.program {
-            Some(program) => program.compile(&order, bytes, COMPILE_TIMEOUT).await?,
+            Some(program) => program.compile(&order, component, COMPILE_TIMEOUT).await?,
             None => {
                 let engine = engine.clone();
-                self.work(move |_| engine.precompile_component(&bytes).map_err(|error| does_not_compile(&error))).await?
+                self.work(move |_| engine.precompile_component(&component).map_err(|error| does_not_compile(&error))).await?
             }
         };
         self.work(move |shared| match &shared.cache {
@@ -104,6 +111,10 @@ impl Shared {
             None => cache::deserialize(&engine, &code),
         })
         .await
+    }
+
+    async fn adapt(self: &Arc<Self>, bytes: Bytes) -> Result<Adapted, Failure> {
+        self.work(move |_| adapt(&bytes).map_err(|error| Failure::new(Cause::InvalidPlugin, error.to_string()))).await
     }
 
     /// Does something on the threads, where it may take its time.

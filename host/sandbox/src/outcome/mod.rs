@@ -12,6 +12,7 @@ use wasmtime::component::ResourceTableError;
 use wasmtime::{Error, PoolConcurrencyLimitError, Trap, WasmBacktrace, WasmtimeBug};
 use wasmtime_wasi::I32Exit;
 
+use crate::bindings;
 use crate::http::HttpQuota;
 use crate::limits::{Denial, MAX_IGNORED_REFUSALS};
 use crate::state::State;
@@ -24,7 +25,7 @@ const BACKTRACE: &str = "error while executing at wasm backtrace";
 const TOO_MUCH_RANDOM: &str = "requested len";
 
 /// Why a host function ends an attempt.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub(crate) enum Stop {
     /// The plugin called something that it is not given.
     #[error("it called `{function}`, which its definition does not grant")]
@@ -138,20 +139,34 @@ fn exited(status: i32, state: &State, last_words: &str) -> Failure {
     })
 }
 
+/// The failure that a guest returned: its own, or a panic that its language caught.
+pub(crate) fn reported(failure: bindings::Failure, state: &State) -> Failure {
+    if panic::is_told(&failure.message) {
+        return panicked(failure.message, state);
+    }
+    Failure::new(Cause::PluginError { retryable: failure.retryable }, failure.message)
+}
+
 /// A panic, or memory that was denied: how guests give up by themselves.
 fn gave_up(state: &State, last_words: &str) -> Option<Failure> {
-    let panic = panic::message(last_words);
-    let denial = state.meter.explain_denial();
-    match (panic, denial) {
-        // A panic after a denial of memory may be about something else altogether; one of table space is rare enough.
-        (Some(panic), Some(denial))
-            if panic::is_about_memory(&panic) || matches!(state.meter.denied(), Some(Denial::Table { .. })) =>
-        {
-            Some(Failure::new(Cause::OutOfMemory, format!("{panic}; {denial}")))
+    match panic::message(last_words) {
+        Some(panic) => Some(panicked(panic, state)),
+        None => {
+            let denial = state.meter.explain_denial()?;
+            Some(Failure::new(Cause::OutOfMemory, format!("{denial}{}", quote(last_words))))
         }
-        (Some(panic), _) => Some(Failure::new(Cause::Panic, panic)),
-        (None, Some(denial)) => Some(Failure::new(Cause::OutOfMemory, format!("{denial}{}", quote(last_words)))),
-        (None, None) => None,
+    }
+}
+
+/// What a panic was about: memory that was denied, a stack that ended, or something else.
+fn panicked(panic: String, state: &State) -> Failure {
+    match state.meter.explain_denial() {
+        // A panic after a denial of memory may be about something else altogether; one of table space is rare enough.
+        Some(denial) if panic::is_about_memory(&panic) || matches!(state.meter.denied(), Some(Denial::Table { .. })) => {
+            Failure::new(Cause::OutOfMemory, format!("{panic}; {denial}"))
+        }
+        _ if panic::is_about_the_stack(&panic) => Failure::new(Cause::StackOverflow, panic),
+        _ => Failure::new(Cause::Panic, panic),
     }
 }
 

@@ -26,9 +26,8 @@ pub(crate) fn assemble(text: &str) -> Bytes {
 
 /// The text form.
 pub(crate) fn text(memory: &str, items: &str, body: &str, imports: &str, with: &str) -> String {
-    let context = "(param i32 i32 i32 i32 i32 i32 i32 i32 i32)";
-    let task = "(param i32 i32 i32 i32 i32 i32)";
-    let lift = r#"(memory $main "memory") (realloc (func $main "realloc"))"#;
+    let module = core("core module $m", memory, items, body);
+    let lift = r#"(memory $main "memory") (realloc (func $main "cabi_realloc"))"#;
     format!(
         r#"(component
   (type $failure' (record (field "message" string) (field "retryable" bool)))
@@ -40,7 +39,26 @@ pub(crate) fn text(memory: &str, items: &str, body: &str, imports: &str, with: &
   (type $task' (record (field "id" string) (field "key" string) (field "input" string)))
   (export $task "task" (type $task'))
   {imports}
-  (core module $m
+  {module}
+  (core instance $main (instantiate $m {with}))
+  (func (export "describe") (result $description) (canon lift (core func $main "describe") {lift}))
+  (func (export "plan") (param "step" $context) (result (result (error $failure))) (canon lift (core func $main "plan") {lift}))
+  (func (export "run") (param "step" $context) (param "task" $task) (result (result string (error $failure)))
+    (canon lift (core func $main "run") {lift})))"#
+    )
+}
+
+/// A core module that is a plugin without any WIT: the contract's exports, as wit/0.1.0/abi.md tells them.
+pub(crate) fn module(items: &str, body: &str) -> Bytes {
+    assemble(&core("module", "(memory (export \"memory\") 1)", items, body))
+}
+
+/// Its text form, beginning with `keyword`.
+fn core(keyword: &str, memory: &str, items: &str, body: &str) -> String {
+    let context = "(param i32 i32 i32 i32 i32 i32 i32 i32 i32)";
+    let task = "(param i32 i32 i32 i32 i32 i32)";
+    format!(
+        r#"({keyword}
     {items}
     {memory}
     (data (i32.const 16) "\00\00\00\00\28\00\00\00\04\00\00\00")
@@ -51,16 +69,11 @@ pub(crate) fn text(memory: &str, items: &str, body: &str, imports: &str, with: &
     (data (i32.const 120) "x")
     (data (i32.const 128) "{{}}")
     (global $free (mut i32) (i32.const 4096))
-    (func (export "realloc") (param i32 i32 i32 i32) (result i32)
+    (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
       (global.get $free)
       (global.set $free (i32.and (i32.add (i32.add (global.get $free) (local.get 3)) (i32.const 7)) (i32.const -8))))
     (func (export "describe") (result i32) (i32.const 64))
     (func (export "plan") {context} (result i32) (i32.const 16))
-    (func (export "run") {context} {task} (result i32) {body}))
-  (core instance $main (instantiate $m {with}))
-  (func (export "describe") (result $description) (canon lift (core func $main "describe") {lift}))
-  (func (export "plan") (param "step" $context) (result (result (error $failure))) (canon lift (core func $main "plan") {lift}))
-  (func (export "run") (param "step" $context) (param "task" $task) (result (result string (error $failure)))
-    (canon lift (core func $main "run") {lift})))"#
+    (func (export "run") {context} {task} (result i32) {body}))"#
     )
 }

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses its part of it")]
 
 pub(crate) mod component;
+pub(crate) mod program;
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -79,7 +80,13 @@ impl Lab {
 
     /// Uploads a component, as the API does.
     pub(crate) async fn upload(&self, component: Bytes) -> Result<Inspected, Failure> {
-        let inspected = self.sandbox.inspect(component.clone()).await?;
+        self.upload_as(component, None).await
+    }
+
+    /// Likewise with a name.
+    pub(crate) async fn upload_as(&self, component: Bytes, name: Option<&str>) -> Result<Inspected, Failure> {
+        let name = name.map(|name| name.parse().expect("a name"));
+        let inspected = self.sandbox.inspect(component.clone(), name).await?;
         let record = PluginRecord {
             name: inspected.name.clone(),
             version: inspected.version.clone(),

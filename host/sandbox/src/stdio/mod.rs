@@ -1,18 +1,26 @@
 //! Standard output and standard error: what a guest writes there becomes log lines.
 //!
 //! A line ends at a line break, or where it reaches [`MAX_LINE`]: the rest is a line of its own. Nothing is left out. While the
-//! log's buffer is full the stream takes no more, so the guest waits.
+//! log's buffer is full the stream takes no more, so the guest waits. A line that is a JSON object with a message, as structured
+//! loggers write it, becomes one with level and fields.
+//!
+//! Of a [command](crate::command), standard output is kept as well, or goes to an artifact instead of the log.
 
+mod line;
+mod stdin;
+
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bulkhead_core::log::{Level, Source};
-use bulkhead_engine::attempt::{AttemptHost, LogQuotaPassed};
+use bulkhead_engine::attempt::{AttemptHost, FileError};
 use bytes::Bytes;
 use wasmtime_wasi::async_trait;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 
+pub(crate) use self::stdin::{Input, Stdin};
 use crate::outcome::Stop;
 
 /// What one write may carry, in bytes.
@@ -21,12 +29,27 @@ const MAX_WRITE: usize = 16 << 10;
 const MAX_LINE: usize = 32 << 10;
 /// What is kept of standard error's end, for the message of a failure.
 const LAST_WORDS: usize = 8 << 10;
+/// What waits for an artifact before the guest does, in bytes: no more than one write of an artifact carries.
+const MAX_DRAFT: usize = 256 << 10;
+
+/// What becomes of standard output.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Kept {
+    /// It is logged and forgotten.
+    #[default]
+    Nothing,
+    /// It is logged, and its end is kept: so many bytes at least.
+    End { most: usize },
+    /// It goes to an artifact, and not to the log.
+    Artifact { name: String },
+}
 
 /// The standard streams of one attempt.
 #[derive(Default)]
 pub(crate) struct Stdio {
     /// Absent while a plugin describes itself: its lines then go nowhere.
     host: Option<AttemptHost>,
+    stdout: Kept,
     lines: Mutex<Lines>,
 }
 
@@ -37,12 +60,21 @@ struct Lines {
     last_words: VecDeque<u8>,
     /// Whole lines that the log had no room for.
     waiting: VecDeque<(Source, Arc<str>)>,
-    refused: Option<LogQuotaPassed>,
+    /// What is kept of standard output.
+    kept: Vec<u8>,
+    /// Its start was let go.
+    cut: bool,
+    /// What an artifact has not taken yet.
+    draft: Vec<u8>,
+    /// How much it has taken.
+    written: u64,
+    /// Why the guest is to end.
+    stop: Option<Stop>,
 }
 
 impl Stdio {
-    pub(crate) fn new(host: Option<AttemptHost>) -> Arc<Self> {
-        Arc::new(Self { host, lines: Mutex::default() })
+    pub(crate) fn new(host: Option<AttemptHost>, stdout: Kept) -> Arc<Self> {
+        Arc::new(Self { host, stdout, lines: Mutex::default() })
     }
 
     pub(crate) fn stdout(self: &Arc<Self>) -> Stream {
@@ -56,6 +88,25 @@ impl Stdio {
     /// The end of what was written to standard error.
     pub(crate) fn last_words(&self) -> String {
         String::from_utf8_lossy(self.lock().last_words.make_contiguous()).into_owned()
+    }
+
+    /// What is kept of standard output, and whether its start is missing.
+    pub(crate) fn kept(&self) -> (String, bool) {
+        let lines = self.lock();
+        (String::from_utf8_lossy(&lines.kept).into_owned(), lines.cut)
+    }
+
+    /// The artifact that standard output went to, and its size in bytes.
+    pub(crate) fn artifact(&self) -> Option<(&str, u64)> {
+        match &self.stdout {
+            Kept::Artifact { name } => Some((name, self.lock().written)),
+            _ => None,
+        }
+    }
+
+    /// Refuses to go on where a limit was passed.
+    pub(crate) fn check(&self) -> Result<(), Stop> {
+        self.lock().stop.clone().map_or(Ok(()), Err)
     }
 
     /// Logs lines that have no line break, and what waits. For when the guest has ended.
@@ -82,6 +133,15 @@ impl Stdio {
             lines.last_words.extend(bytes);
             let excess = lines.last_words.len().saturating_sub(LAST_WORDS);
             lines.last_words.drain(..excess);
+        } else {
+            match &self.stdout {
+                Kept::Nothing => {}
+                &Kept::End { most } => lines.keep(bytes, most),
+                Kept::Artifact { .. } => {
+                    lines.draft.extend_from_slice(bytes);
+                    return;
+                }
+            }
         }
         for piece in bytes.split_inclusive(|&byte| byte == b'\n') {
             let (text, ended) = piece.strip_suffix(b"\n").map_or((piece, false), |text| (text, true));
@@ -98,29 +158,61 @@ impl Stdio {
         }
     }
 
-    fn accept(&self, lines: &mut Lines, source: Source, line: &str) {
+    fn accept(&self, lines: &mut Lines, source: Source, text: &str) {
         let Some(host) = &self.host else { return };
         if lines.waiting.is_empty() {
-            match host.try_log(level(source), source, line, None) {
+            let line = Logged::of(host, source, text);
+            match host.try_log(line.level, source, &line.message, line.fields.as_deref()) {
                 Ok(true) => return,
                 Ok(false) => {}
                 Err(error) => {
-                    lines.refused = Some(error);
+                    lines.stop = Some(Stop::Log(error));
                     return;
                 }
             }
         }
-        lines.waiting.push_back((source, line.into()));
+        lines.waiting.push_back((source, text.into()));
     }
 
     async fn drain(&self) {
         let Some(host) = &self.host else { return };
         loop {
-            let Some((source, line)) = self.lock().waiting.front().cloned() else { return };
-            if let Err(error) = host.log(level(source), source, &line, None).await {
-                self.lock().refused = Some(error);
+            let Some((source, text)) = self.lock().waiting.front().cloned() else { break };
+            let line = Logged::of(host, source, &text);
+            if let Err(error) = host.log(line.level, source, &line.message, line.fields.as_deref()).await {
+                self.lock().stop = Some(Stop::Log(error));
             }
             self.lock().waiting.pop_front();
+        }
+        if let Kept::Artifact { name } = &self.stdout {
+            let draft = std::mem::take(&mut self.lock().draft);
+            let written = draft.len() as u64;
+            if written > 0 {
+                match host.write_artifact(name, draft.into()).await {
+                    Ok(()) => self.lock().written += written,
+                    Err(FileError::Quota { limit }) => self.lock().stop = Some(Stop::Artifacts { limit }),
+                    Err(error) => self.lock().stop = Some(Stop::Host(format!("artifact `{name}`: {error}"))),
+                }
+            }
+        }
+    }
+}
+
+/// A line as the log takes it.
+struct Logged<'a> {
+    level: Level,
+    message: Cow<'a, str>,
+    fields: Option<String>,
+}
+
+impl<'a> Logged<'a> {
+    fn of(host: &AttemptHost, source: Source, text: &'a str) -> Self {
+        let longest = host.step().limits.log_line_bytes;
+        match line::parse(text).filter(|line| line.fields.as_ref().is_none_or(|fields| fields.len() as u64 <= longest)) {
+            Some(line::Structured { level: of_line, message, fields }) => {
+                Self { level: of_line.unwrap_or(level(source)), message: message.into(), fields }
+            }
+            None => Self { level: level(source), message: text.into(), fields: None },
         }
     }
 }
@@ -130,6 +222,18 @@ impl Lines {
         match source {
             Source::Stderr => &mut self.stderr,
             _ => &mut self.stdout,
+        }
+    }
+
+    /// Keeps the end of standard output. What is let go is let go in large pieces.
+    fn keep(&mut self, bytes: &[u8], most: usize) {
+        self.kept.extend_from_slice(bytes);
+        if self.kept.len() > most.saturating_mul(2).max(MAX_WRITE) {
+            let excess = self.kept.len() - most;
+            // From the next whole line on.
+            let start = self.kept[excess..].iter().position(|&byte| byte == b'\n').map_or(excess, |end| excess + end + 1);
+            self.kept.drain(..start);
+            self.cut = true;
         }
     }
 }
@@ -180,9 +284,9 @@ impl OutputStream for Stream {
 
     fn check_write(&mut self) -> StreamResult<usize> {
         let lines = self.stdio.lock();
-        match lines.refused {
-            Some(refused) => Err(StreamError::Trap(Stop::Log(refused).into())),
-            None if lines.waiting.is_empty() => Ok(MAX_WRITE),
+        match &lines.stop {
+            Some(stop) => Err(StreamError::Trap(stop.clone().into())),
+            None if lines.waiting.is_empty() && lines.draft.len() + MAX_WRITE <= MAX_DRAFT => Ok(MAX_WRITE),
             None => Ok(0),
         }
     }
@@ -201,7 +305,7 @@ mod tests {
 
     #[test]
     fn the_last_words_are_bounded() {
-        let stdio = Stdio::new(None);
+        let stdio = Stdio::new(None, Kept::Nothing);
         for _ in 0..10 {
             stdio.write(Source::Stderr, &[b'x'; MAX_WRITE]);
         }
@@ -213,10 +317,23 @@ mod tests {
 
     #[test]
     fn a_line_without_an_end_is_bounded() {
-        let stdio = Stdio::new(None);
+        let stdio = Stdio::new(None, Kept::Nothing);
         for _ in 0..10 {
             stdio.write(Source::Stdout, &[b'x'; MAX_WRITE]);
             assert!(stdio.lock().stdout.len() < MAX_LINE);
         }
+    }
+
+    #[test]
+    fn the_end_of_standard_output_is_kept_in_whole_lines() {
+        let stdio = Stdio::new(None, Kept::End { most: 20_000 });
+        stdio.write(Source::Stdout, b"short\n");
+        assert_eq!(stdio.kept(), ("short\n".to_owned(), false));
+        for number in 0..10_000 {
+            stdio.write(Source::Stdout, format!("line {number}\n").as_bytes());
+        }
+        let (text, cut) = stdio.kept();
+        assert!(cut && text.starts_with("line ") && text.ends_with("line 9999\n"), "{}", &text[..40]);
+        assert!((19_000..=40_000).contains(&text.len()), "{}", text.len());
     }
 }

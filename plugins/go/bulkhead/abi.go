@@ -1,0 +1,181 @@
+package bulkhead
+
+import (
+	"runtime"
+	"unsafe"
+)
+
+// The host's functions, as wit/0.1.0/abi.md lays them out.
+
+//go:wasmimport bulkhead:plugin/log@0.1.0 write
+func hostLog(level uint32, message, fields string)
+
+//go:wasmimport bulkhead:plugin/status@0.1.0 progress
+func hostProgress(done uint64, hasTotal uint32, total uint64)
+
+//go:wasmimport bulkhead:plugin/status@0.1.0 message
+func hostMessage(text string)
+
+//go:wasmimport bulkhead:plugin/status@0.1.0 cancelled
+func hostCancelled() uint32
+
+//go:wasmimport bulkhead:plugin/tasks@0.1.0 spawn
+func hostSpawn(specs unsafe.Pointer, count uint32, ret unsafe.Pointer)
+
+//go:wasmimport bulkhead:plugin/checkpoint@0.1.0 save
+func hostSave(data unsafe.Pointer, size uint32, ret unsafe.Pointer)
+
+//go:wasmimport bulkhead:plugin/checkpoint@0.1.0 load
+func hostLoad(ret unsafe.Pointer)
+
+//go:wasmimport bulkhead:plugin/artifacts@0.1.0 write
+func hostWrite(name string, data unsafe.Pointer, size uint32, ret unsafe.Pointer)
+
+//go:wasmimport bulkhead:plugin/artifacts@0.1.0 find
+func hostFind(source uint32, step string, task uint32, name string, ret unsafe.Pointer)
+
+//go:wasmimport bulkhead:plugin/artifacts@0.1.0 read
+func hostRead(source uint32, step string, task uint32, name string, offset uint64, most uint32, ret unsafe.Pointer)
+
+//go:wasmimport bulkhead:plugin/outputs@0.1.0 read
+func hostOutputs(step string, hasAfter, after, most uint32, ret unsafe.Pointer)
+
+// The clock of the adapter that stands between Go and the host. Allocating may start a garbage collection, which looks at the
+// clock, and no import may be called while the host waits for memory; a paused clock answers by itself.
+//
+//go:wasmimport wasi_snapshot_preview1 adapter_monotonic_clock_set_paused
+func pauseClock(paused uint32)
+
+// What the host hands over. The first bytes of it are asked for before Go's runtime is there.
+var (
+	early     [256 << 10]byte
+	earlyUsed uintptr
+	received  [][]byte
+)
+
+//go:wasmexport cabi_realloc
+func reallocate(old unsafe.Pointer, oldSize, align, size uint32) unsafe.Pointer {
+	base := uintptr(unsafe.Pointer(&early))
+	start := (base+earlyUsed+uintptr(align)-1)&^(uintptr(align)-1) - base
+	if start+uintptr(size) <= uintptr(len(early)) {
+		earlyUsed = start + uintptr(size)
+		return unsafe.Pointer(&early[start])
+	}
+	pauseClock(1)
+	piece := make([]byte, size+align)
+	received = append(received, piece)
+	pauseClock(0)
+	at := (uintptr(unsafe.Pointer(&piece[0])) + uintptr(align) - 1) &^ (uintptr(align) - 1)
+	return unsafe.Pointer(at)
+}
+
+// What one call of the host returned, of up to 40 bytes.
+type answer struct {
+	area [5]uint64
+	// Where the early memory was used up to before the call.
+	mark uintptr
+}
+
+func ask(call func(ret unsafe.Pointer)) *answer {
+	reply := &answer{mark: earlyUsed}
+	call(unsafe.Pointer(&reply.area))
+	return reply
+}
+
+// Lets go of what the host handed over with it. Whatever is kept was copied.
+func (a *answer) done() {
+	earlyUsed = a.mark
+	received = nil
+}
+
+func (a *answer) byteAt(offset uintptr) byte {
+	return *(*byte)(unsafe.Add(unsafe.Pointer(&a.area), offset))
+}
+
+func (a *answer) u32(offset uintptr) uint32 {
+	return *(*uint32)(unsafe.Add(unsafe.Pointer(&a.area), offset))
+}
+
+func (a *answer) u64(offset uintptr) uint64 {
+	return *(*uint64)(unsafe.Add(unsafe.Pointer(&a.area), offset))
+}
+
+// A copy of the bytes that a pointer and a length at an offset mean.
+func (a *answer) bytes(offset uintptr) []byte {
+	return append([]byte(nil), unsafe.Slice((*byte)(address(a.u32(offset))), a.u32(offset+4))...)
+}
+
+func address(at uint32) unsafe.Pointer {
+	return *(*unsafe.Pointer)(unsafe.Pointer(&struct{ at uintptr }{uintptr(at)}))
+}
+
+func textAt(at uint32) string {
+	fields := unsafe.Slice((*uint32)(address(at)), 2)
+	return string(unsafe.Slice((*byte)(address(fields[0])), fields[1]))
+}
+
+func text(at, size uint32) string {
+	if size == 0 {
+		return ""
+	}
+	return string(unsafe.Slice((*byte)(address(at)), size))
+}
+
+// What an export returned stays until the host has read it; a reference to it must, too.
+var returned struct {
+	area  [4]uint64
+	texts [4]string
+}
+
+func put(offset uintptr, number int, value string) {
+	returned.texts[number] = value
+	area := (*[8]uint32)(unsafe.Pointer(&returned.area))
+	area[offset/4] = uint32(uintptr(unsafe.Pointer(unsafe.StringData(value))))
+	area[offset/4+1] = uint32(len(value))
+}
+
+func result(output string, err error) unsafe.Pointer {
+	area := (*[32]byte)(unsafe.Pointer(&returned.area))
+	clear(area[:])
+	if err == nil {
+		put(4, 0, output)
+	} else {
+		area[0] = 1
+		put(4, 0, err.Error())
+		if retryable(err) {
+			area[12] = 1
+		}
+	}
+	runtime.KeepAlive(output)
+	return unsafe.Pointer(&returned.area)
+}
+
+//go:wasmexport describe
+func describe() unsafe.Pointer {
+	description := plugin.Describe()
+	put(0, 0, description.Name)
+	put(8, 1, description.Version)
+	put(16, 2, description.Summary)
+	put(24, 3, description.Schema)
+	return unsafe.Pointer(&returned.area)
+}
+
+//go:wasmexport plan
+func plan(run, runLen, step, stepLen, attempt, config, configLen, parameters, parametersLen uint32) unsafe.Pointer {
+	context := Step{
+		Run: text(run, runLen), Name: text(step, stepLen), Attempt: attempt,
+		Config: []byte(text(config, configLen)), Parameters: []byte(text(parameters, parametersLen)),
+	}
+	return result("", plugin.Plan(context))
+}
+
+//go:wasmexport run
+func run(run, runLen, step, stepLen, attempt, config, configLen, parameters, parametersLen,
+	id, idLen, key, keyLen, input, inputLen uint32) unsafe.Pointer {
+	context := Step{
+		Run: text(run, runLen), Name: text(step, stepLen), Attempt: attempt,
+		Config: []byte(text(config, configLen)), Parameters: []byte(text(parameters, parametersLen)),
+	}
+	task := Task{ID: text(id, idLen), Key: text(key, keyLen), Input: []byte(text(input, inputLen))}
+	return result(encode(plugin.Run(context, task)))
+}

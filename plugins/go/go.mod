@@ -1,0 +1,3 @@
+module bulkhead.example/words
+
+go 1.24
