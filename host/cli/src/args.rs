@@ -11,7 +11,7 @@ use bulkhead_core::log::Level;
 use bulkhead_engine::store::Role;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
-pub(crate) use self::plugin::{BenchArgs, DevArgs, ProfileArgs, TestArgs, WorkbenchArgs};
+pub(crate) use self::plugin::{BenchArgs, DevArgs, Language, NewArgs, ProfileArgs, TestArgs, WorkbenchArgs};
 use crate::output::ColorChoice;
 
 /// Runs jobs whose steps are sandboxed WebAssembly components: a plugin that fails costs its own task, and nothing else.
@@ -591,6 +591,8 @@ pub(crate) enum PluginsCommand {
         /// The plugin's name.
         name: String,
     },
+    /// Make a folder with a plugin that builds and runs
+    New(NewArgs),
     /// Use a plugin here, without a server: its log, its results, what it took
     Test(TestArgs),
     /// Measure a plugin here, without a server: until it is ready, and for each task

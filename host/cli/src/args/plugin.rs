@@ -3,9 +3,41 @@
 use std::path::PathBuf;
 
 use bulkhead_core::log::Level;
-use clap::{Args, ValueHint};
+use clap::{Args, ValueEnum, ValueHint};
 
 use super::{FileArgs, ParameterArgs, WorkerArgs, parse_level, parse_pair};
+
+/// What plugins can be made in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Language {
+    Assemblyscript,
+    C,
+    Go,
+    Javascript,
+    Python,
+    Rust,
+    Typescript,
+    Zig,
+}
+
+impl std::fmt::Display for Language {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.to_possible_value().as_ref().map_or("", |value| value.get_name()))
+    }
+}
+
+/// `plugins new`
+#[derive(Clone, Debug, Args)]
+pub(crate) struct NewArgs {
+    /// The plugin's name: lower-case letters, digits, `-` and `_`.
+    pub(crate) name: String,
+    /// The language that it is written in.
+    #[arg(long, value_name = "LANGUAGE")]
+    pub(crate) lang: Language,
+    /// Where its folder is made. [default: its name, in this directory]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) dir: Option<PathBuf>,
+}
 
 /// A plugin on a workbench: what its step is like.
 #[derive(Clone, Debug, Args)]

@@ -112,13 +112,14 @@ fn named_plugins(definition: &str) -> BTreeSet<String> {
     steps.into_iter().flat_map(toml::Table::values).filter_map(plugin).collect()
 }
 
-/// Where plugins are when nobody says: `target/plugins` of a checkout, or `plugins` beside the binary; the first that has any.
+/// Where plugins are when nobody says: `target/plugins` of a checkout, `plugins`, this directory, or `plugins` beside the binary; the
+/// first that has any.
 pub(crate) fn default_dir() -> Option<PathBuf> {
     let binary = std::env::current_exe().ok().and_then(|path| path.canonicalize().ok());
     // target/release/bulkhead and target/plugins.
     let beside = binary.as_deref().and_then(Path::parent).map(|dir| dir.join("plugins"));
     let checkout = binary.as_deref().and_then(Path::parent).and_then(Path::parent).map(|target| target.join("plugins"));
-    let here = ["target/plugins", "plugins"].map(PathBuf::from);
+    let here = ["target/plugins", "plugins", "."].map(PathBuf::from);
     let has_components = |dir: &PathBuf| components(dir).is_ok_and(|files| !files.is_empty());
     here.into_iter().chain(checkout).chain(beside).find(has_components)
 }

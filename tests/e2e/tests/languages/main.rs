@@ -5,6 +5,7 @@
 
 mod commands;
 mod conformance;
+mod new;
 mod scenarios;
 mod text;
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod bench;
 pub(crate) mod dev;
+pub(crate) mod new;
 pub(crate) mod profile;
 pub(crate) mod test;
 mod workbench;
