@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use bulkhead_core::definition::with_overrides;
 use bulkhead_core::failure::{Cause, Failure};
 use bulkhead_core::id::RunId;
+use bulkhead_core::name::Name;
 use bulkhead_core::run::{Trigger, Usage};
 use bulkhead_core::task::{PLAN_INDEX, Task};
 use bulkhead_engine::attempt::AttemptHost;
@@ -19,6 +20,7 @@ use tempfile::TempDir;
 
 use crate::args::WorkbenchArgs;
 use crate::commands::files;
+use crate::embedded::plugins::name_of_file;
 use crate::embedded::{Embedded, Places, user_cache};
 use crate::error::{CliError, CliResult, InvalidDefinition};
 use crate::parameters;
@@ -62,7 +64,7 @@ impl Workbench {
         let places = Places { compiled: purpose.compiled.clone().or_else(user_cache), profiles: purpose.profiles.clone() };
         let mut embedded = Embedded::open(data.path(), &args.worker, places)?;
         let start = Instant::now();
-        let plugin = embedded.jobs.upload(component).await;
+        let plugin = embedded.jobs.upload(component, name_of_file(&args.file)).await;
         let prepared = start.elapsed();
         let plugin = plugin.map_err(|error| CliError::usage(format!("{}: {error}", args.file.display())))?;
         if let Some(input) = &args.input {
@@ -154,8 +156,8 @@ impl Executor for GivenTasks {
         })
     }
 
-    fn inspect(&self, component: Bytes) -> BoxFuture<'static, Result<Inspected, Failure>> {
-        self.sandbox.inspect(component)
+    fn inspect(&self, component: Bytes, name: Option<Name>) -> BoxFuture<'static, Result<Inspected, Failure>> {
+        self.sandbox.inspect(component, name)
     }
 }
 
