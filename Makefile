@@ -32,7 +32,7 @@ jobs: plugins build ## Runs the job suite: each job ends in its expected state, 
 	target/debug/bulkhead-jobs
 
 .PHONY: test
-test: lint plugins plugins-test host-test console-test doc ## Formats, lints, every test, documentation: all that CI checks
+test: lint plugins plugins-test languages host-test console-test doc ## Formats, lints, every test, documentation: all that CI checks
 
 .PHONY: serve
 serve: plugins release ## Serves the API on 127.0.0.1:7070, with all plugins and job definitions
@@ -54,7 +54,7 @@ release: tools ## Builds the host as it is meant to run: target/release/bulkhead
 	cargo build --locked --release -p bulkhead
 
 .PHONY: host-test
-host-test: build plugins ## Runs the host's tests, those of the real binary with real plugins among them
+host-test: build plugins languages ## Runs the host's tests, those of the real binary with real plugins among them
 	if cargo nextest --version >/dev/null 2>&1; then \
 	  cargo nextest run --locked --workspace --no-fail-fast; \
 	else \
@@ -79,6 +79,11 @@ doc: tools ## Builds the host's documentation, warnings denied
 bench: plugins tools ## Measures throughput and latency, each figure beside the raw cost of its parts
 	cargo build --locked --release -p bulkhead -p bulkhead-bench
 	target/release/bulkhead-bench
+
+.PHONY: bench-plugins
+bench-plugins: plugins languages tools ## Measures what plugins cost by their language
+	cargo build --locked --release -p bulkhead-bench
+	target/release/bulkhead-bench plugins
 
 # With the build that the tests use, as the demo; BULKHEAD_BIN=target/release/bulkhead crawls with another.
 .PHONY: crawl
@@ -108,6 +113,11 @@ console-vendor: ## Brings the console's libraries anew from the packages of test
 .PHONY: plugins
 plugins: ## Builds every plugin into target/plugins/NAME.wasm
 	plugins/toolchain/build.sh
+
+# LANGUAGES="go c" builds some; all by default. What has no compiler here is left out, visibly, unless CI=true.
+.PHONY: languages
+languages: ## Builds the example plugins in other languages into target/plugins/languages, and brings the programs for tests
+	plugins/toolchain/languages.sh $(LANGUAGES)
 
 .PHONY: plugins-test
 plugins-test: ## Tests the plugins' pure parts and the SDK on this machine

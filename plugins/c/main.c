@@ -81,10 +81,11 @@ static uint64_t restore(bh_text data, counts *counts) {
 
 bh_result bh_run(const bh_step *step, const bh_task *task) {
     bh_text mode = bh_string(bh_member(step->config, "drill"), BH("none"));
-    bh_result failure;
-    if (drill(mode, &failure)) return failure;
     bh_text name = file_of(step), kept, block;
     uint64_t from = bh_number(bh_member(task->input, "from"), 0), to = bh_number(bh_member(task->input, "to"), 0), at = from, size;
+    bh_progress(0, to - from);
+    bh_result failure;
+    if (drill(mode, &failure)) return failure;
     bh_refusal refusal = bh_file_size(name, &size);
     if (refusal) return no_file(refusal, name);
     counts counts = {0};

@@ -82,11 +82,12 @@ func (words) Run(step bulkhead.Step, task bulkhead.Task) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := drill(config.Drill); err != nil {
-		return nil, err
-	}
 	var piece span
 	if err := json.Unmarshal(task.Input, &piece); err != nil {
+		return nil, err
+	}
+	bulkhead.Progress(0, piece.To-piece.From)
+	if err := drill(config.Drill); err != nil {
 		return nil, err
 	}
 	file, err := open(config.File)

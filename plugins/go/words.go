@@ -53,7 +53,7 @@ func wholeWords(block []byte, limit uint64, last bool) int {
 
 type counts map[string]int
 
-// Adds how often each word occurs, in lower case as far as ASCII goes. Bytes that are no UTF-8 become U+FFFD.
+// Adds how often each word occurs, in lower case as far as ASCII goes. A run of bytes that are no UTF-8 becomes U+FFFD.
 func (c counts) add(block []byte) {
 	found := map[string]int{}
 	start := -1
@@ -75,7 +75,7 @@ func (c counts) add(block []byte) {
 		found[string(block[start:])]++
 	}
 	for word, times := range found {
-		c[string([]rune(word))] += times
+		c[strings.ToValidUTF8(word, "\uFFFD")] += times
 	}
 }
 

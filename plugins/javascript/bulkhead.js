@@ -150,11 +150,14 @@ export function textOf(bytes) {
   if (globalThis.TextDecoder) return new TextDecoder().decode(bytes);
   let text = '';
   for (let at = 0; at < bytes.length; ) {
-    const first = bytes[at++];
-    if (first < 0x80) {
-      text += String.fromCharCode(first);
+    let plain = at;
+    while (plain < bytes.length && bytes[plain] < 0x80 && plain - at < 4096) plain += 1;
+    if (plain > at) {
+      text += String.fromCharCode.apply(null, bytes.subarray(at, plain));
+      at = plain;
       continue;
     }
+    const first = bytes[at++];
     // How many bytes follow, and what the first of them may be: neither overlong forms nor surrogates.
     const rest = first < 0xc2 ? 0 : first < 0xe0 ? 1 : first < 0xf0 ? 2 : first < 0xf5 ? 3 : 0;
     let [least, most] = [first === 0xe0 ? 0xa0 : first === 0xf0 ? 0x90 : 0x80, first === 0xed ? 0x9f : first === 0xf4 ? 0x8f : 0xbf];

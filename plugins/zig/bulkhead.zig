@@ -4,7 +4,7 @@
 //!         pub const description: bulkhead.Description = .{ .name = "greet", … };
 //!         pub const Config = struct { names: []const []const u8 };
 //!         pub const Input = struct { name: []const u8 };
-//!         pub fn plan(step: bulkhead.Step(Config)) !void { … try bulkhead.spawn(specs); }
+//!         pub fn plan(step: bulkhead.Step(Config)) !void { … try bulkhead.spawn(Input, keys, inputs); }
 //!         pub fn run(step: bulkhead.Step(Config), task: bulkhead.Task(Input)) !Output { … }
 //!     };
 //!     comptime { bulkhead.plugin(Greet); }
@@ -151,7 +151,7 @@ pub const Level = enum(u32) { debug, info, warn, err };
 pub fn log(level: Level, message: []const u8, fields: anytype) Error!void {
     const json = try std.json.Stringify.valueAlloc(allocator, fields, .{});
     const shown = if (json.len <= 2) "" else json;
-    log_write(@intFromEnum(level), message.ptr, message.len, shown.ptr, shown.len);
+    log_write(@backingInt(level), message.ptr, message.len, shown.ptr, shown.len);
 }
 
 /// Says how far the task is.

@@ -55,9 +55,10 @@ const Words = struct {
     }
 
     pub fn run(step: Step, task: bulkhead.Task(Input)) !Output {
+        const from, const to = .{ task.input.from, task.input.to };
+        bulkhead.progress(0, to - from);
         try drills.drill(step.config.drill);
         const file = try open(step.config.file);
-        const from, const to = .{ task.input.from, task.input.to };
         var counts: words.Counts = .{};
         var at = from;
         if (try bulkhead.loadCheckpoint(Checkpoint)) |kept| {

@@ -390,8 +390,8 @@ export function run(
 
 /** What `throw`, `assert` and failing checks of the language call. */
 export function abort(message: string | null, file: string | null, line: u32, column: u32): void {
-  const place = file === null ? "an unknown place" : `${file!}:${line}:${column}`;
-  const text = String.UTF8.encode(`panicked at ${place}: ${message === null ? "abort" : message!}\n`);
+  const place = file === null ? "an unknown place" : `${file}:${line}:${column}`;
+  const text = String.UTF8.encode(`panicked at ${place}: ${message === null ? "abort" : message}\n`);
   const part = memory.data(8, 4);
   store<u32>(part, <u32>changetype<usize>(text));
   store<u32>(part, text.byteLength, 4);

@@ -49,12 +49,13 @@ class Words extends Plugin {
 
   run(step: Step, task: Task): Result {
     const mode = textOf(member(step.config, "drill"), "none");
+    const from = numberOf(member(task.input, "from"), 0);
+    const to = numberOf(member(task.input, "to"), 0);
+    progress(0, to - from);
     const wrong = drill(mode);
     if (wrong !== null) return wrong;
     const file = new File(textOf(member(step.config, "file"), "text"));
     if (file.refusal !== null) return missing(file);
-    const from = numberOf(member(task.input, "from"), 0);
-    const to = numberOf(member(task.input, "to"), 0);
     let at = from;
     let counts = new Counts();
     const kept = loadCheckpoint();

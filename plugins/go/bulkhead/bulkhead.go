@@ -206,7 +206,9 @@ type File struct {
 func OpenFile(name string) (*File, error) { return find(&File{Name: name}) }
 
 // OpenArtifact finds an artifact of a step that this one depends on.
-func OpenArtifact(step, name string) (*File, error) { return find(&File{Name: name, source: 1, step: step}) }
+func OpenArtifact(step, name string) (*File, error) {
+	return find(&File{Name: name, source: 1, step: step})
+}
 
 func find(file *File) (*File, error) {
 	reply := ask(func(ret unsafe.Pointer) { hostFind(file.source, file.step, 0, file.Name, ret) })

@@ -18,7 +18,14 @@ export function PluginsPage() {
   const upload = async (/** @type {FileList|null|undefined} */ files) => {
     for (const file of files ?? []) {
       setBusy(file.name);
-      await act(() => ask('POST', '/plugins', { body: file, type: 'application/wasm' }), `${file.name} is uploaded`);
+      // A WASI command goes by its file's name; other plugins tell their own.
+      const name = file.name
+        .replace(/\.wasm$/, '')
+        .toLowerCase()
+        .replace(/[^a-z0-9_]+/g, '-')
+        .replace(/^-+|-+$/g, '');
+      const query = name ? `?name=${encodeURIComponent(name)}` : '';
+      await act(() => ask('POST', `/plugins${query}`, { body: file, type: 'application/wasm' }), `${file.name} is uploaded`);
     }
     setBusy('');
     reload();

@@ -94,8 +94,6 @@ impl Bench<'_> {
             assert!(line["fields"][field].is_u64(), "`{message}` has the field `{field}`: {line:#}");
             assert_eq!(line["source"], "plugin");
         }
-        assert_eq!(ended.task["progress"]["done"], text.len(), "progress: {:#}", ended.task);
-        assert_eq!(ended.task["progress"]["total"], text.len());
         // However a text is cut into pieces, no word is lost or doubled.
         let ended = self.run("pieces = 7", text).await;
         assert_eq!(self.words(&ended).await, 11, "the words of seven pieces");
@@ -182,8 +180,18 @@ impl Bench<'_> {
     }
 
     async fn cancellation(&self) {
+        let started = Instant::now();
         let run = self.start("pieces = 1\ndrill = \"cancel\"", b"one two three").await;
         self.api.wait_for(&run, "at work", |run| run["tasks"]["running"] == 1 && run["tasks"]["succeeded"] == 1).await;
+        // Progress is kept when the lease is renewed, which a task waits for that says it and goes on.
+        let progress = async || {
+            let tasks = self.api.tasks(&run).await;
+            tasks.iter().find(|task| task["key"] == "piece-1").map(|task| task["progress"]["total"].clone())
+        };
+        while progress().await != Some(json!(13)) {
+            assert!(started.elapsed() < Duration::from_secs(60), "its progress never arrives");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
         let started = Instant::now();
         self.api.command(&run, "cancel").await.ok();
         let ended = self.end(&run).await;
