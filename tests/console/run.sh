@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Checks the console: types, lints, vendored libraries, and in a real browser. `run.sh check` leaves the browser out.
+# Checks the console: types, lints, vendored libraries, and in a real browser. `run.sh check` leaves the browser out;
+# `run.sh suite/log.test.mjs` has this file only in the browser.
 #
 # What is missing is installed where CI=true on Debian. Elsewhere it is said, and what needs it is skipped, visibly.
 set -euo pipefail
@@ -39,4 +40,8 @@ npm run --silent lint
 
 browser || install chromium
 browser || skip "there is no Chromium: install the package chromium, or name one in CHROMIUM"
-npm run --silent browser
+if [ $# -gt 0 ]; then
+  node --test --test-concurrency=1 --test-reporter=spec "$@"
+else
+  npm run --silent browser
+fi

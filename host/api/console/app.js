@@ -1,12 +1,15 @@
 // The console: the frame around the pages, and which page an address means.
 
+import { Bulk } from './components/bulk.js';
 import { Dialogs } from './components/dialog.js';
+import { Preview } from './components/files.js';
 import { Frame } from './components/frame.js';
 import { Unlock } from './components/unlock.js';
 import { locked } from './lib/api.js';
 import { path } from './lib/router.js';
 import { html, render } from './lib/view.js';
-import { DeadLettersPage } from './pages/dead-letters.js';
+import { ArtifactsPage } from './pages/artifacts.js';
+import { DeadLetterPage, DeadLettersPage } from './pages/dead-letters.js';
 import { DefinitionPage } from './pages/definition.js';
 import { DefinitionsPage } from './pages/definitions.js';
 import { OverviewPage } from './pages/overview.js';
@@ -14,6 +17,7 @@ import { PluginPage } from './pages/plugin.js';
 import { PluginsPage } from './pages/plugins.js';
 import { RunPage } from './pages/run.js';
 import { RunsPage } from './pages/runs.js';
+import { SchedulePage, SchedulesPage } from './pages/schedules.js';
 import { SettingsPage } from './pages/settings.js';
 
 /** @type {[RegExp, (...parts: string[]) => any][]} */
@@ -25,7 +29,11 @@ const PAGES = [
   [/^\/definitions\/([^/]+)$/, (id) => html`<${DefinitionPage} key=${id} id=${id} />`],
   [/^\/plugins$/, () => html`<${PluginsPage} />`],
   [/^\/plugins\/([^/]+)$/, (name) => html`<${PluginPage} key=${name} name=${name} />`],
+  [/^\/schedules$/, () => html`<${SchedulesPage} />`],
+  [/^\/schedules\/([^/]+)$/, (id) => html`<${SchedulePage} key=${id} id=${id} />`],
+  [/^\/artifacts$/, () => html`<${ArtifactsPage} />`],
   [/^\/dead-letters$/, () => html`<${DeadLettersPage} />`],
+  [/^\/dead-letters\/([^/]+)$/, (id) => html`<${DeadLetterPage} key=${id} id=${id} />`],
   [/^\/settings$/, () => html`<${SettingsPage} />`],
 ];
 
@@ -41,6 +49,8 @@ function App() {
   return html`
     ${locked.value ? html`<${Unlock} />` : html`<${Frame}><${Page} /></${Frame}>`}
     <${Dialogs} />
+    <${Preview} />
+    <${Bulk} />
   `;
 }
 

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use bulkhead_engine::store::Retention;
+
 /// Limits and switches of the API.
 #[derive(Clone, Debug)]
 pub struct ApiConfig {
@@ -29,6 +31,8 @@ pub struct ApiConfig {
     pub heartbeat: Duration,
     /// The longest that a request may wait for a run (`?wait=`).
     pub longest_wait: Duration,
+    /// How long the engine keeps ended runs, to tell who asks.
+    pub retention: Retention,
 }
 
 impl Default for ApiConfig {
@@ -46,6 +50,7 @@ impl Default for ApiConfig {
             streams: 128,
             heartbeat: Duration::from_secs(15),
             longest_wait: Duration::from_secs(60),
+            retention: Retention::default(),
         }
     }
 }

@@ -38,7 +38,11 @@ pub(crate) const PAGES: &[&str] = &[
     "/definitions/{id}",
     "/plugins",
     "/plugins/{name}",
+    "/schedules",
+    "/schedules/{id}",
     "/dead-letters",
+    "/dead-letters/{id}",
+    "/artifacts",
     "/settings",
 ];
 

@@ -2,6 +2,7 @@
 
 use bulkhead_core::id::{RunId, StepIndex, TaskId};
 use bulkhead_core::name::Name;
+use bulkhead_core::time::Timestamp;
 use bulkhead_engine::files::ArtifactPlace;
 
 use crate::problem::{ApiError, ApiResult, ProblemKind};
@@ -78,6 +79,61 @@ impl Cursor for ArtifactPlace {
         let (task, name) = rest.split_first_chunk()?;
         let name = std::str::from_utf8(name).ok()?.parse().ok()?;
         Some(Self { step: StepIndex(u16::from_be_bytes(*step)), name, task: u32::from_be_bytes(*task) })
+    }
+}
+
+/// Where a list of all runs' artifacts goes on.
+impl Cursor for (RunId, ArtifactPlace) {
+    const LIST: u8 = b'A';
+
+    fn to_bytes(&self) -> Vec<u8> {
+        [self.0.to_bytes(), self.1.to_bytes()].concat()
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (run, place) = bytes.split_at_checked(16)?;
+        Some((RunId::from_bytes(run)?, ArtifactPlace::from_bytes(place)?))
+    }
+}
+
+/// Where a pass through runs goes on, and the moment at which it began.
+impl Cursor for (Timestamp, RunId) {
+    const LIST: u8 = b'b';
+
+    fn to_bytes(&self) -> Vec<u8> {
+        [&self.0.as_micros().to_be_bytes()[..], &self.1.to_bytes()].concat()
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (began, run) = bytes.split_first_chunk()?;
+        Some((Timestamp::from_micros(u64::from_be_bytes(*began)), RunId::from_bytes(run)?))
+    }
+}
+
+/// The same for a pass through tasks.
+impl Cursor for (Timestamp, TaskId) {
+    const LIST: u8 = b'B';
+
+    fn to_bytes(&self) -> Vec<u8> {
+        [&self.0.as_micros().to_be_bytes()[..], &self.1.to_bytes()].concat()
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (began, task) = bytes.split_first_chunk()?;
+        Some((Timestamp::from_micros(u64::from_be_bytes(*began)), TaskId::from_bytes(task)?))
+    }
+}
+
+/// A version of a definition, or whatever else is numbered.
+impl Cursor for u64 {
+    const LIST: u8 = b'n';
+
+    fn to_bytes(&self) -> Vec<u8> {
+        self.to_be_bytes().to_vec()
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        Some(Self::from_be_bytes(bytes.try_into().ok()?))
     }
 }
 

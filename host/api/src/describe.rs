@@ -14,7 +14,8 @@ use crate::gate::gate;
 use crate::model::{EventGap, Problem, Statistics, StreamEnd};
 use crate::problem::{PROBLEM_JSON, ProblemKind};
 use crate::routes::{
-    definitions, events, files, logs, orders, outputs, plugins, runs, schedules, system, tasks, tokens, trigger, watch,
+    bulk, definitions, events, files, letters, logs, orders, outputs, plugins, runs, schedules, system, tasks, timeline, tokens,
+    trigger, watch,
 };
 use crate::state::ApiState;
 
@@ -45,12 +46,14 @@ const BEARER: &str = "bearer";
 fn handlers() -> OpenApiRouter<ApiState> {
     OpenApiRouter::with_openapi(Base::openapi())
         .routes(routes!(runs::list, trigger::text))
+        .routes(routes!(bulk::act))
         .routes(routes!(runs::get, runs::delete))
         .routes(routes!(runs::cancel))
         .routes(routes!(runs::pause))
         .routes(routes!(runs::resume))
         .routes(routes!(runs::retry))
         .routes(routes!(trigger::stored))
+        .routes(routes!(timeline::get))
         .routes(routes!(tasks::list))
         .routes(routes!(tasks::get))
         .routes(routes!(orders::retry))
@@ -58,11 +61,17 @@ fn handlers() -> OpenApiRouter<ApiState> {
         .routes(routes!(orders::cancel))
         .routes(routes!(orders::edit))
         .routes(routes!(orders::process_next))
+        .routes(routes!(letters::list))
+        .routes(routes!(letters::get))
+        .routes(routes!(letters::retry))
+        .routes(routes!(letters::skip))
         .routes(routes!(logs::page))
         .routes(routes!(logs::download))
         .routes(routes!(logs::follow))
         .routes(routes!(files::upload))
         .routes(routes!(files::of_run))
+        .routes(routes!(files::download_file))
+        .routes(routes!(files::latest))
         .routes(routes!(files::artifacts))
         .routes(routes!(files::download))
         .routes(routes!(outputs::download))
@@ -71,6 +80,8 @@ fn handlers() -> OpenApiRouter<ApiState> {
         .routes(routes!(definitions::list))
         .routes(routes!(definitions::validate))
         .routes(routes!(definitions::get, definitions::put, definitions::delete))
+        .routes(routes!(definitions::versions))
+        .routes(routes!(definitions::version))
         .routes(routes!(plugins::list, plugins::upload))
         .routes(routes!(plugins::get, plugins::delete))
         .routes(routes!(schedules::list))
@@ -86,6 +97,7 @@ fn handlers() -> OpenApiRouter<ApiState> {
         .routes(routes!(system::metrics))
         .routes(routes!(system::statistics))
         .routes(routes!(system::history))
+        .routes(routes!(system::settings))
         .routes(routes!(system::session))
         .routes(routes!(system::openapi))
 }

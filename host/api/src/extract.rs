@@ -119,7 +119,7 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for List<T> {
     }
 }
 
-/// How long to wait: `30s`, `500ms`, `2m`, or a number of seconds.
+/// A span of time: `30s`, `500ms`, `2m`, `12h`, `7d`, or a number of seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Wait(pub(crate) Duration);
 
@@ -135,6 +135,8 @@ impl FromStr for Wait {
             "ms" => 1,
             "s" | "" => 1_000,
             "m" => 60_000,
+            "h" => 3_600_000,
+            "d" => 86_400_000,
             _ => return Err(EXPECTED),
         };
         Ok(Self(Duration::from_millis(number.saturating_mul(millis))))
@@ -231,10 +233,12 @@ mod tests {
 
     #[test]
     fn a_wait_has_a_unit_or_is_in_seconds() {
-        for (text, millis) in [("30s", 30_000), ("250ms", 250), ("2m", 120_000), ("5", 5_000)] {
+        for (text, millis) in
+            [("30s", 30_000), ("250ms", 250), ("2m", 120_000), ("12h", 43_200_000), ("1d", 86_400_000), ("5", 5_000)]
+        {
             assert_eq!(text.parse(), Ok(Wait(Duration::from_millis(millis))), "{text}");
         }
-        for text in ["", "s", "1h", "-1s", "1.5s"] {
+        for text in ["", "s", "1w", "-1s", "1.5s"] {
             assert!(text.parse::<Wait>().is_err(), "{text}");
         }
     }

@@ -6,7 +6,7 @@ use bulkhead_core::machine::Rejected;
 use bulkhead_engine::jobs::JobError;
 use bulkhead_engine::store::StoreError;
 
-use crate::model::{Diagnostic, Failure, Problem};
+use crate::model::{Diagnostic, Failure, InputProblem, Problem};
 
 /// The media type of a problem.
 pub const PROBLEM_JSON: &str = "application/problem+json";
@@ -120,6 +120,7 @@ struct Parts {
     kind: ProblemKind,
     detail: String,
     diagnostics: Vec<Diagnostic>,
+    inputs: Vec<InputProblem>,
     failure: Option<Failure>,
     retry_after: Option<u64>,
     allow: Option<HeaderValue>,
@@ -132,7 +133,15 @@ impl ApiError {
     /// An error of a kind; `detail` says what happened and what to do.
     pub fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
         let detail = detail.into();
-        Self(Box::new(Parts { kind, detail, diagnostics: Vec::new(), failure: None, retry_after: None, allow: None }))
+        Self(Box::new(Parts {
+            kind,
+            detail,
+            diagnostics: Vec::new(),
+            inputs: Vec::new(),
+            failure: None,
+            retry_after: None,
+            allow: None,
+        }))
     }
 
     /// The same error that says when to try again, in whole seconds.
@@ -169,7 +178,7 @@ impl ApiError {
 
     /// What goes over the wire.
     pub(crate) fn to_problem(&self, request_id: &str) -> Problem {
-        let Parts { kind, detail, diagnostics, failure, retry_after, allow: _ } = &*self.0;
+        let Parts { kind, detail, diagnostics, inputs, failure, retry_after, allow: _ } = &*self.0;
         Problem {
             kind: format!("/problems/{}", kind.slug()),
             title: kind.title().to_owned(),
@@ -177,6 +186,7 @@ impl ApiError {
             detail: detail.clone(),
             instance: Some(format!("urn:bulkhead:request:{request_id}")),
             diagnostics: diagnostics.clone(),
+            inputs: inputs.clone(),
             failure: failure.clone(),
             retry_after: *retry_after,
         }
@@ -244,6 +254,13 @@ impl From<JobError> for ApiError {
             JobError::File { .. } => Self::new(ProblemKind::FileMissing, error.to_string()),
             JobError::Files(_) => Self::new(ProblemKind::InvalidRunFiles, error.to_string()),
             JobError::Parameters(_) => Self::new(ProblemKind::InvalidRunParameters, error.to_string()),
+            JobError::Inputs(ref wrong) => {
+                let parameters = wrong.iter().any(|wrong| wrong.input.starts_with("parameters."));
+                let kind = if parameters { ProblemKind::InvalidRunParameters } else { ProblemKind::InvalidRunFiles };
+                let mut refusal = Self::new(kind, error.to_string());
+                refusal.0.inputs = wrong.iter().map(Into::into).collect();
+                refusal
+            }
             JobError::Plugin(failure) => {
                 let mut refusal = Self::new(ProblemKind::InvalidPlugin, failure.to_string());
                 refusal.0.failure = Some((&failure).into());

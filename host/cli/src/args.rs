@@ -377,12 +377,8 @@ pub(crate) struct RunsArgs {
 /// Which runs to list.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ListRunsArgs {
-    /// In this state; may be given several times.
-    #[arg(long, value_name = "STATE")]
-    pub(crate) state: Vec<String>,
-    /// Of this definition.
-    #[arg(long, value_name = "ID")]
-    pub(crate) definition: Option<String>,
+    #[command(flatten)]
+    pub(crate) filter: RunFilterArgs,
     /// At most so many, the newest.
     #[arg(long, short = 'n', default_value_t = 20, value_name = "N")]
     pub(crate) limit: usize,
@@ -403,11 +399,64 @@ pub(crate) enum RunsCommand {
         /// The run.
         id: String,
     },
-    /// Remove a run that has ended, with its log
-    Delete {
-        /// The run.
-        id: String,
-    },
+    /// Cancel runs
+    Cancel(ManyRunsArgs),
+    /// Queue what failed of ended runs again
+    Retry(ManyRunsArgs),
+    /// Remove runs that have ended, with their logs
+    Delete(ManyRunsArgs),
+}
+
+/// Several runs: by their ids, or by what they have in common.
+#[derive(Clone, Debug, Args)]
+#[command(arg_required_else_help = true)]
+pub(crate) struct ManyRunsArgs {
+    /// The runs.
+    #[arg(value_name = "RUN", conflicts_with_all = ["RunFilterArgs", "all"])]
+    pub(crate) runs: Vec<String>,
+    #[command(flatten)]
+    pub(crate) filter: RunFilterArgs,
+    /// All runs.
+    #[arg(long, conflicts_with = "RunFilterArgs")]
+    pub(crate) all: bool,
+    /// Only say how many there are.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Do not ask.
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+}
+
+/// Which runs.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct RunFilterArgs {
+    /// In this state; may be given several times.
+    #[arg(long, value_name = "STATE")]
+    pub(crate) state: Vec<String>,
+    /// Of this definition.
+    #[arg(long, value_name = "ID")]
+    pub(crate) definition: Option<String>,
+    /// With this tag.
+    #[arg(long, value_name = "TAG")]
+    pub(crate) tag: Option<String>,
+    /// Failed of this cause.
+    #[arg(long, value_name = "CAUSE")]
+    pub(crate) cause: Option<String>,
+    /// With this text in the id, the name or the definition.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) text: Option<String>,
+    /// Created at or after this moment: `2026-03-01T08:00:00Z`.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<String>,
+    /// Created before.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) until: Option<String>,
+    /// That took at least so long: `5m`.
+    #[arg(long, value_name = "SPAN")]
+    pub(crate) min_duration: Option<String>,
+    /// That took at most so long.
+    #[arg(long, value_name = "SPAN")]
+    pub(crate) max_duration: Option<String>,
 }
 
 /// `tasks`

@@ -143,6 +143,7 @@ impl CliError {
             error @ (JobError::Disabled(_)
             | JobError::File { .. }
             | JobError::Files(_)
+            | JobError::Inputs(_)
             | JobError::Parameters(_)
             | JobError::Plugin(_)
             | JobError::MemoryBudget { .. }) => Self::usage(error.to_string()),

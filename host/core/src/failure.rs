@@ -9,6 +9,9 @@ use crate::task::TaskState;
 /// The longest message that a failure keeps, in bytes: what a plugin says is cut there.
 pub const MAX_MESSAGE_LEN: usize = 8 * 1024;
 
+/// The most characters of a message that its signature looks at.
+const SIGNED_CHARS: usize = 240;
+
 /// Why an attempt, a task, a step or a run failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Cause {
@@ -285,6 +288,14 @@ impl Failure {
         Self { cause, message, backtrace: None }
     }
 
+    /// What this failure has in common with others of its kind, on one line: its cause, and the beginning of its message without
+    /// what differs from task to task (numbers, ids, addresses, quoted values). Stores keep it as a digest, so a change of it is a
+    /// change of their format.
+    pub fn signature(&self) -> String {
+        let detail = self.cause.detail().unwrap_or("");
+        format!("{}/{detail}: {}", self.cause.name(), general(&self.message))
+    }
+
     /// The same failure with the guest's stack.
     #[must_use]
     pub fn with_backtrace(mut self, backtrace: Option<String>) -> Self {
@@ -297,6 +308,42 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.cause, self.message)
     }
+}
+
+/// How far a word with a digit goes that ends at `end`, or the number that it begins: `4,194,304.5`, `10:53:50`.
+fn number(text: &str, mut end: usize) -> usize {
+    while let Some(rest) = text[end..].strip_prefix(['.', ',', ':'])
+        && rest.starts_with(|char: char| char.is_ascii_digit())
+    {
+        end += 1 + rest.find(|char: char| !char.is_alphanumeric()).unwrap_or(rest.len());
+    }
+    end
+}
+
+/// A message without what differs from task to task: `row 17 of "a.csv"` becomes `row # of "…"`.
+fn general(message: &str) -> String {
+    let text: String = message.chars().take(SIGNED_CHARS).map(|char| if char.is_control() { ' ' } else { char }).collect();
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text.as_str();
+    while let Some(first) = rest.chars().next() {
+        let (taken, shown) = if first == '"' && rest[1..].contains('"') {
+            (2 + rest[1..].find('"').unwrap_or(0), "\"…\"")
+        } else if first.is_alphanumeric() {
+            let word = rest.find(|char: char| !char.is_alphanumeric()).unwrap_or(rest.len());
+            if rest[word..].starts_with("://") {
+                (rest.find(|char: char| char.is_whitespace() || "\"'`<>)".contains(char)).unwrap_or(rest.len()), "…")
+            } else if rest[..word].contains(|char: char| char.is_ascii_digit()) {
+                (number(rest, word), "#")
+            } else {
+                (word, &rest[..word])
+            }
+        } else {
+            (first.len_utf8(), &rest[..first.len_utf8()])
+        };
+        out.push_str(shown);
+        rest = &rest[taken..];
+    }
+    out
 }
 
 #[cfg(test)]
@@ -351,6 +398,26 @@ mod tests {
         assert!(!panics.matches(&TaskState::Cancelled) && filter(&["cancelled"], None).matches(&TaskState::Cancelled));
         assert_eq!(CauseSet::from_names(["panic", "bad-luck"]), Err("bad-luck"));
         assert_eq!(CauseSet::from_names(CAUSE_NAMES).unwrap().names().collect::<Vec<_>>(), CAUSE_NAMES);
+    }
+
+    #[test]
+    fn failures_of_one_kind_have_one_signature() {
+        let signature = |message: &str| Failure::new(Cause::Panic, message).signature();
+        for (one, other) in [
+            ("row 17: `total` is 5000", "row 3: `total` is 12"),
+            ("no page at http://a.example/x?y=1 (404)", "no page at https://b.example/ (410)"),
+            ("worker 0x7fa3 of \"north\" ended", "worker 0x11 of \"south\" ended"),
+            ("id 3f2a-77b1", "id 4c19-0b"),
+            ("rate 0.25 of 4,194,304 at 10:53:50.", "rate 1 of 7 at 8."),
+        ] {
+            assert_eq!(signature(one), signature(other));
+        }
+        assert_eq!(signature("row 17 of \"a.csv\""), "panic/: row # of \"…\"");
+        assert_eq!(signature("unclosed \"17"), "panic/: unclosed \"#");
+        assert_ne!(signature("`total` is missing"), signature("`price` is missing"));
+        assert_eq!(Failure::new(Cause::Trap(TrapCode::Exit), "x\ny").signature(), "trap/exit: x y");
+        let long = signature(&"é ".repeat(MAX_MESSAGE_LEN));
+        assert!(long.chars().count() < 260, "{long}");
     }
 
     #[test]

@@ -60,6 +60,7 @@ impl CheckedDefinitions {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bulkhead_core::definition::Inputs;
     use bulkhead_core::plan::{ErrorTolerance, Plan, Priority};
 
     fn definition(id: &str) -> Arc<Definition> {
@@ -73,7 +74,14 @@ mod tests {
             steps: vec![],
         };
         let id = plan.definition.clone();
-        Arc::new(Definition { id, schedule: None, enabled: true, auto_start: false, plan: Arc::new(plan) })
+        Arc::new(Definition {
+            id,
+            schedule: None,
+            enabled: true,
+            auto_start: false,
+            inputs: Inputs::default(),
+            plan: Arc::new(plan),
+        })
     }
 
     #[test]

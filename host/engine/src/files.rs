@@ -53,6 +53,14 @@ pub trait Files: Send + Sync + 'static {
         limit: usize,
     ) -> StoreFuture<'_, Vec<ArtifactRecord>>;
 
+    /// Artifacts of all runs, those of the newest run first, and in a run the last first; before a place. Those of a run that is being
+    /// removed may be among them.
+    fn latest_artifacts(
+        &self,
+        before: Option<(RunId, ArtifactPlace)>,
+        limit: usize,
+    ) -> StoreFuture<'_, Vec<(RunId, ArtifactRecord)>>;
+
     /// The tasks of a step after number `after`, without its `plan`, each with its output: at most `limit`, and about 1 MiB.
     fn outputs(&self, run: RunId, step: StepIndex, after: u32, limit: usize) -> StoreFuture<'_, Vec<OutputRecord>>;
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bulkhead_core::artifact::FileName;
-use bulkhead_core::definition::{self, Definition, Diagnostics, KnownPlugin};
+use bulkhead_core::definition::{self, Definition, Diagnostics, InputError, Inputs, KnownPlugin};
 use bulkhead_core::failure::Failure;
 use bulkhead_core::id::{Digest, RunId};
 use bulkhead_core::name::Name;
@@ -45,6 +45,9 @@ pub enum JobError {
     /// The parameters are no JSON object, or too large.
     #[error("the parameters are not valid: {0}")]
     Parameters(String),
+    /// The parameters, or the files, are not what the definition takes.
+    #[error("the run can't be started with that: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Inputs(Vec<InputError>),
     /// A file that the run is to be started with is not there.
     #[error("file `{name}`: there is no uploaded file {digest}, or it has expired: upload it (again)")]
     File {
@@ -166,8 +169,9 @@ impl Jobs {
     /// Starts a run of a stored definition, with the plugins that its names mean now.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`], [`JobError::Disabled`], [`JobError::Parameters`], [`JobError::Invalid`] where a plugin is
-    /// gone or changed its schema, [`JobError::File`], [`StoreError::Conflict`] where the idempotency key was used for another request.
+    /// [`StoreError::NotFound`], [`JobError::Disabled`], [`JobError::Parameters`], [`JobError::Inputs`], [`JobError::Invalid`]
+    /// where a plugin is gone or changed its schema, [`JobError::File`], [`StoreError::Conflict`] where the idempotency key was used for
+    /// another request.
     pub async fn trigger(&self, definition: Name, request: RunRequest) -> Result<Started, JobError> {
         let record = self.store.definition(definition).await?;
         self.run(&record.text, request).await
@@ -178,8 +182,9 @@ impl Jobs {
     /// # Errors
     /// As [`Self::trigger`].
     pub async fn run(&self, text: &str, request: RunRequest) -> Result<Started, JobError> {
-        let parameters = parameters(request.parameters)?;
         let definition = self.runnable(text).await?;
+        let parameters = parameters(request.parameters, &definition.inputs)?;
+        definition.inputs.check_files(request.files.keys()).map_err(JobError::Inputs)?;
         self.check_files(&request.files).await?;
         let new = NewRun {
             id: RunId::new(self.store.now(), request.random),
@@ -213,7 +218,7 @@ impl Jobs {
         Ok(NewRun {
             id: RunId::new(self.store.now(), random),
             plan: definition.plan.clone(),
-            parameters: parameters(Some(schedule.parameters.as_str().into()))?,
+            parameters: parameters(Some(schedule.parameters.as_str().into()), &definition.inputs)?,
             files: Vec::new(),
             trigger: Trigger::Schedule,
             paused: false,
@@ -278,16 +283,18 @@ impl Jobs {
     }
 }
 
-/// The parameters, checked.
-fn parameters(text: Option<Box<str>>) -> Result<Arc<str>, JobError> {
-    let Some(text) = text else {
-        return Ok("{}".into());
-    };
+/// The parameters, checked, with the defaults of those that are not given.
+fn parameters(text: Option<Box<str>>, inputs: &Inputs) -> Result<Arc<str>, JobError> {
+    let text = text.unwrap_or_else(|| "{}".into());
     if text.len() > MAX_PARAMETERS_LEN {
         return Err(JobError::Parameters(format!("{} bytes; at most {MAX_PARAMETERS_LEN} are allowed", text.len())));
     }
-    match serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&text) {
-        Ok(_) => Ok(text.into()),
-        Err(error) => Err(JobError::Parameters(format!("expected a JSON object: {error}"))),
+    let given = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&text)
+        .map_err(|error| JobError::Parameters(format!("expected a JSON object: {error}")))?;
+    if inputs.parameters.is_none() {
+        // As they were written: numbers that no other program would read alike stay what they are.
+        return Ok(text.into());
     }
+    let whole = inputs.parameters(given).map_err(JobError::Inputs)?;
+    Ok(serde_json::Value::Object(whole).to_string().into())
 }

@@ -3,6 +3,7 @@
 //! Inside its transactions a store calls [`bulkhead_core::machine`]; it decides nothing itself. Every list is paged by a key,
 //! every result is bounded. Lease time is the store's clock ([`Queue::now`]).
 
+mod letters;
 mod schedules;
 
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
 use crate::files::{Files, NewArtifact};
+pub use letters::{LetterGroup, LetterRun, Letters, MAX_LETTER_GROUPS, MAX_LETTERS_PER_RUN};
 pub use schedules::{DueSchedules, Fire, Fired, Schedules};
 
 /// Why a store did not do what it was asked.
@@ -51,14 +53,17 @@ pub enum StoreError {
     Corrupt(String),
 }
 
+/// The versions of a definition that are kept beside the one that it has.
+pub const MAX_OLD_VERSIONS: u64 = 100;
+
 /// What a store's methods return.
 pub type StoreResult<T> = Result<T, StoreError>;
 /// A future of a [`StoreResult`].
 pub type StoreFuture<'a, T> = BoxFuture<'a, StoreResult<T>>;
 
 /// Durable state. Object-safe; share it as `Arc<dyn Store>`.
-pub trait Store: Queue + Journal + Catalog + Files + Schedules {}
-impl<T: Queue + Journal + Catalog + Files + Schedules> Store for T {}
+pub trait Store: Queue + Journal + Letters + Catalog + Files + Schedules {}
+impl<T: Queue + Journal + Letters + Catalog + Files + Schedules> Store for T {}
 
 /// Runs and tasks: what changes them.
 pub trait Queue: Send + Sync + 'static {
@@ -174,6 +179,12 @@ pub trait Journal: Send + Sync + 'static {
     /// Tasks of a run in the order of their ids, after `after`.
     fn tasks(&self, run: RunId, filter: TaskFilter, after: Option<TaskId>, limit: usize) -> StoreFuture<'_, Vec<Task>>;
 
+    /// Tasks of a step by their numbers, in that order; what is not there is left out. One look for each.
+    fn tasks_numbered(&self, run: RunId, step: StepIndex, numbers: Vec<u32>) -> StoreFuture<'_, Vec<Task>>;
+
+    /// The tasks of a run that workers hold, in the order of their ids. Never more than there are slots.
+    fn running_tasks(&self, run: RunId) -> StoreFuture<'_, Vec<Task>>;
+
     /// When the first task of each step falls due that waits for its turn; absent where none does.
     fn next_due(&self, run: RunId) -> StoreFuture<'_, Vec<Option<Timestamp>>>;
 
@@ -217,7 +228,12 @@ pub trait Catalog: Send + Sync + 'static {
     fn definition(&self, id: Name) -> StoreFuture<'_, DefinitionRecord>;
     /// Definitions in the order of their ids, after `after`.
     fn definitions(&self, after: Option<Name>, limit: usize) -> StoreFuture<'_, Vec<DefinitionRecord>>;
-    /// Removes a definition. Its runs stay.
+    /// The versions of a definition, the newest first, before `before`: the one that it has, and the last
+    /// [`MAX_OLD_VERSIONS`] before.
+    fn definition_versions(&self, id: Name, before: Option<u64>, limit: usize) -> StoreFuture<'_, Vec<DefinitionRecord>>;
+    /// One version of a definition.
+    fn definition_version(&self, id: Name, version: u64) -> StoreFuture<'_, DefinitionRecord>;
+    /// Removes a definition with its versions. Its runs stay.
     fn delete_definition(&self, id: Name) -> StoreFuture<'_, ()>;
 
     /// Stores a plugin under its name. Uploading the same component again changes nothing; another one under the same name
@@ -465,6 +481,8 @@ pub struct TaskFilter {
     pub step: Option<StepIndex>,
     /// Failed for such a reason; whatever became of them where absent.
     pub failure: Option<FailureFilter>,
+    /// Dead letters of this group.
+    pub letter: Option<Digest>,
 }
 
 /// Which lines to read. All criteria must hold.

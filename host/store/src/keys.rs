@@ -36,6 +36,7 @@ enum Tag {
     PluginVersion = 66,
     PluginDigest = 67,
     Token = 68,
+    DefinitionVersion = 69,
     // Tree::Idempotency
     IdempotencyKey = 96,
     IdempotencyExpiry = 97,
@@ -49,6 +50,10 @@ enum Tag {
     Fire = 145,
     // Tree::Live
     ScheduleDue = 146,
+    // Tree::Letters
+    LetterGroup = 160,
+    LetterRun = 161,
+    RunLetter = 162,
 }
 
 /// What a use counter counts, per digest.
@@ -423,6 +428,15 @@ pub(crate) fn definition(id: &str) -> Key {
     definitions().with(id.as_bytes())
 }
 
+/// The versions that a definition had: length of the id first, so that no id is another's prefix.
+pub(crate) fn definition_versions(id: &str) -> Key {
+    Key::tagged(Tree::Catalog, Tag::DefinitionVersion).with(&[id.len() as u8]).with(id.as_bytes())
+}
+
+pub(crate) fn definition_version(id: &str, version: u64) -> Key {
+    definition_versions(id).with(&version.to_be_bytes())
+}
+
 pub(crate) fn plugin_names() -> Key {
     Key::tagged(Tree::Catalog, Tag::PluginName)
 }
@@ -485,6 +499,40 @@ pub(crate) fn schedules_due() -> Key {
 
 pub(crate) fn schedule_due(due: Timestamp, id: &str) -> Key {
     schedules_due().time(due).with(id.as_bytes())
+}
+
+pub(crate) fn letter_groups() -> Key {
+    Key::tagged(Tree::Letters, Tag::LetterGroup)
+}
+
+pub(crate) fn letter_group(group: Digest) -> Key {
+    letter_groups().with(group.as_bytes())
+}
+
+pub(crate) fn all_letter_runs() -> Key {
+    Key::tagged(Tree::Letters, Tag::LetterRun)
+}
+
+pub(crate) fn letter_runs(group: Digest) -> Key {
+    all_letter_runs().with(group.as_bytes())
+}
+
+/// What a run has of a group.
+pub(crate) fn letter_run(group: Digest, run: RunId) -> Key {
+    letter_runs(group).run(run)
+}
+
+pub(crate) fn all_run_letters() -> Key {
+    Key::tagged(Tree::Letters, Tag::RunLetter)
+}
+
+pub(crate) fn run_letters(run: RunId) -> Key {
+    all_run_letters().run(run)
+}
+
+/// That a run has something of a group.
+pub(crate) fn run_letter(run: RunId, group: Digest) -> Key {
+    run_letters(run).with(group.as_bytes())
 }
 
 pub(crate) fn component(digest: Digest) -> Key {

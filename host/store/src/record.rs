@@ -8,7 +8,7 @@ use bulkhead_core::run::{Run, RunStatus};
 use bulkhead_core::schedule::{FireCounts, FireRecord, ScheduleRecord};
 use bulkhead_core::task::{Task, TaskStatus};
 use bulkhead_core::time::Timestamp;
-use bulkhead_engine::store::{DefinitionRecord, PluginRecord, Statistics, TokenRecord};
+use bulkhead_engine::store::{DefinitionRecord, LetterGroup, PluginRecord, Statistics, TokenRecord};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -49,6 +49,8 @@ records! {
     ContentRow => "run's file",
     ArtifactRow => "artifact",
     UploadRow => "uploaded file",
+    LetterGroup => "group of dead letters",
+    LetterRow => "run's dead letters",
     u32 => "number",
     u64 => "counter",
     Digest => "digest",
@@ -135,6 +137,15 @@ pub(crate) struct ArtifactRow {
 pub(crate) struct UploadRow {
     pub(crate) size: u64,
     pub(crate) expires: Timestamp,
+}
+
+/// What a run has of a group of dead letters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LetterRow {
+    pub(crate) tasks: u64,
+    pub(crate) last_at: Timestamp,
+    /// The step and the number of the task that failed last.
+    pub(crate) last: (StepIndex, u32),
 }
 
 /// Encodes a record into `buffer`, which is cleared first.

@@ -63,6 +63,20 @@ pub(crate) fn line_of(bytes: usize) -> Result<Value, Error> {
     Ok(json!({ "written": bytes }))
 }
 
+/// Markup, escapes of terminals, and characters that reorder or hide what follows.
+pub(crate) const HOSTILE: &str = "<script>alert(1)</script><img src=x onerror=alert(1)> & \"quotes\" \u{1b}[31mred\u{1b}[0m \
+    \u{1b}]8;;javascript:alert(1)\u{7}link \u{1b}[2J\u{202e}reversed\u{2066}\u{0}";
+
+/// Lines that mean harm to whoever shows them.
+pub(crate) fn hostile_lines() -> Result<Value, Error> {
+    log::write(log::Level::Info, HOSTILE, &json!({ "<b>": HOSTILE }).to_string());
+    log::write(log::Level::Warn, "\u{1b}[1;38;5;208morange\u{1b}[0m \u{200b}hidden\u{200b} \r\n second line", "");
+    log::write(log::Level::Error, &"x".repeat(1 << 20), "");
+    status::progress(1, 2);
+    status::message(HOSTILE);
+    Ok(json!({ "<b>": HOSTILE }))
+}
+
 /// New tasks for ever, through refusals, too.
 pub(crate) fn spawn_bomb(key: &str) -> ! {
     let mut fragment: u64 = 0;

@@ -91,6 +91,8 @@ impl Plugin for Misbehave {
             Mode::StderrFlood => floods::stderr_for_ever(),
             Mode::GiganticLine => floods::line_of(64 << 20),
             Mode::LongLine => floods::line_of(200 << 10),
+            Mode::HostileLines => floods::hostile_lines(),
+            Mode::HostileError => Err(Error::fatal(floods::HOSTILE)),
             Mode::InvalidUtf8 => faults::invalid_utf8(),
             Mode::InvalidFields => faults::invalid_fields(),
             Mode::SpawnBomb => floods::spawn_bomb(&task.key),

@@ -55,6 +55,11 @@ pub(crate) enum Mode {
     GiganticLine,
     /// Writes one log line of 200 KiB, then succeeds.
     LongLine,
+    /// Writes lines that mean harm to whoever shows them (markup, escapes of terminals, characters that reorder text, 1 MiB in
+    /// one line), then succeeds with such an output.
+    HostileLines,
+    /// Fails with a message of that kind.
+    HostileError,
     /// Writes a log line that is not UTF-8.
     InvalidUtf8,
     /// Writes a log line whose fields are no JSON, then succeeds.

@@ -18,6 +18,8 @@ let server;
 let browser;
 let misbehaved = '';
 let failed = '';
+let batch = '';
+let group = '';
 
 before(async () => {
   if (missing) return;
@@ -34,6 +36,14 @@ before(async () => {
   const small =
     'id = "small"\nname = "Small"\ntags = ["demo"]\n[step.one]\nplugin = "generator"\nworker_count = 4\nlog_count = 40\n[step.two]\ndepends = "one"\nplugin = "noop"\n';
   for (let turn = 0; turn < 6; turn += 1) await server.run(small);
+  batch = await server.run(readFileSync(join(ROOT, 'job-definitions/batch.toml'), 'utf8'));
+  const nightly = (/** @type {number} */ count) =>
+    `id = "nightly"\nname = "Nightly import"\ntags = ["import"]\n[schedule]\ncron = "0 3 * * MON-FRI"\ntimezone = "Europe/Berlin"\nparameters = { mode = "full" }\n[parameters.mode]\nenum = ["full", "changes"]\ndescription = "Everything, or what changed"\nrequired = true\n[parameters.count]\ntype = "integer"\ndefault = ${count}\nminimum = 1\n[files.rows]\ndescription = "Rows to import"\n[step.one]\nplugin = "generator"\nworker_count = ${count}\nlog_count = 3\n`;
+  await server.define(nightly(3));
+  await server.define(nightly(4));
+  await server.end(batch);
+  await server.end(misbehaved);
+  group = (await server.api('/dead-letters')).items[0].id;
 });
 after(async () => {
   await browser?.close();
@@ -49,19 +59,31 @@ const PAGES = [
   ['run-line', () => `/runs/${misbehaved}#L2`, '.log-detail .tag'],
   ['run-tasks', () => `/runs/${misbehaved}?tab=tasks`, '.task-rows .task'],
   ['run-task', () => `/runs/${failed}?tab=tasks&state=failed&panel=${failed.replace('run_', 'task_')}-0-1`, '.panel .attempt'],
-  ['run-timeline', () => `/runs/${misbehaved}?tab=timeline`, '.time-row'],
+  ['run-graph', () => `/runs/${misbehaved}?tab=graph`, '.node'],
+  ['run-timeline', () => `/runs/${misbehaved}?tab=timeline`, '.time-bar'],
+  ['run-files', () => `/runs/${batch}?tab=files`, '.file-table'],
   ['run-about', () => `/runs/${misbehaved}?tab=about`, '.about'],
+  ['runs-filtered', () => '/runs?tag=demo&since=24h', '.more-filters'],
+  ['runs-none', () => '/runs?tag=nothing', '.empty'],
   ['definitions', () => '/definitions', 'td.name'],
   ['definition', () => '/definitions/test_job_generator', '.diagnostics .good'],
+  ['definition-form', () => '/definitions/nightly', '.schedule-line'],
+  ['definition-versions', () => '/definitions/nightly?tab=versions', '.diff'],
+  ['definition-runs', () => '/definitions/small?tab=runs', 'tr[data-run]'],
+  ['schedules', () => '/schedules', '.moments'],
+  ['schedule', () => '/schedules/nightly', '.moments'],
   ['plugins', () => '/plugins', 'td.name'],
-  ['plugin', () => '/plugins/generator', 'table.plain'],
+  ['plugin', () => '/plugins/generator', 'table'],
+  ['plugin-try', () => '/plugins/generator?tab=try', '.fields'],
+  ['artifacts', () => '/artifacts', '.file-table'],
   ['dead-letters', () => '/dead-letters', '.letters'],
+  ['dead-letter', () => `/dead-letters/${group}`, '.letter-run'],
   ['settings', () => '/settings', 'table.plain'],
+  ['missing', () => '/definitions/nothing', '.empty'],
 ];
 
 test('no page violates a rule of accessibility, and each has its picture', { skip: missing }, async () => {
   await server.end(failed);
-  await server.end(misbehaved);
   mkdirSync(ARTIFACTS, { recursive: true });
   const violations = [];
   for (const theme of /** @type {const} */ (['dark', 'light'])) {
@@ -99,12 +121,23 @@ test('no page violates a rule of accessibility, and each has its picture', { ski
 test('a phone shows every page without sideways scrolling', { skip: missing }, async () => {
   const context = await browser.newContext({ viewport: { width: 390, height: 800 }, hasTouch: true, isMobile: true });
   const page = await open(context);
-  for (const [name, path, there] of PAGES.filter(([name]) => ['overview', 'runs', 'run', 'definition'].includes(name))) {
+  for (const [name, path, there] of PAGES) {
     await page.goto(server.base + path());
     await page.locator(there).first().waitFor();
     await page.screenshot({ path: join(ARTIFACTS, `${name}-phone.png`) });
-    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), name);
+    const wide = await page.evaluate(() => {
+      const main = /** @type {HTMLElement} */ (document.querySelector('main'));
+      return [document.documentElement.scrollWidth - innerWidth, main.scrollWidth - main.clientWidth];
+    });
+    assert.deepEqual(wide, [0, 0], name);
   }
+  // Where one can go is behind one button.
+  await page.goto(server.base);
+  await page.getByRole('button', { name: 'Menu' }).click();
+  await page.getByRole('link', { name: 'Schedules' }).click();
+  await page.getByRole('heading', { name: 'Schedules', level: 1 }).waitFor();
+  await page.getByRole('link', { name: 'Artifacts' }).waitFor({ state: 'hidden' });
+  assert.deepEqual(page.errors, []);
   await context.close();
 });
 
@@ -174,46 +207,58 @@ test('a definition is written with the server’s help, stored and run', { skip:
 test('names and lines that mean harm are shown and do nothing', { skip: missing }, async () => {
   const context = await browser.newContext();
   const page = await open(context);
-  const id = await server.define(
-    'id = "hostile"\nname = "<img src=x onerror=alert(1)>\\u202Egnp"\ntags = ["<b>"]\n[step.one]\nplugin = "generator"\nworker_count = 1\nlog_count = 3\n',
+  // A plugin writes them: nothing is put into an answer on its way.
+  const run = await server.run(
+    'id = "hostile"\nname = "<img src=x onerror=alert(1)>\\u202Egnp"\ndescription = "<b>x</b>"\ntags = ["<b>"]\n[step.one]\nplugin = "misbehave"\nmodes = ["hostile-lines", "hostile-error"]\non_error = "continue"\nlimits = { log_line_bytes = "1MiB" }\nconcurrency = 1\n',
   );
-  const run = (await server.api(`/definitions/${id}/runs`, { method: 'POST' })).id;
-  await server.end(run);
-  // The lines are the server's own, made hostile on their way.
-  const hostile = [
-    '<script>alert(1)</script><img src=x onerror=alert(1)> & "quotes"',
-    '\u001b[31mred\u001b[0m \u001b[1;38;5;208morange\u001b[0m \u001b]8;;javascript:alert(1)\u0007link \u001b[2J\u202Ereversed\u2066 \u0000',
-    'x'.repeat(4_096),
-  ];
-  await context.route('**/logs?**', async (route) => {
-    const response = await route.fetch();
-    const body = await response.json();
-    const whole = new URL(route.request().url()).searchParams.get('limit') === '1';
-    for (const line of body.lines) {
-      line.message = hostile[(line.seq - 1) % 3];
-      if (line.seq === 3) Object.assign(line, whole ? { message: 'x'.repeat(1 << 20) } : { full_bytes: 1 << 20 });
-    }
-    await route.fulfill({ response, json: body });
-  });
+  const ended = await server.end(run);
+  assert.equal(ended.lines.total, 4);
+  const hostile = '<script>alert(1)</script><img src=x onerror=alert(1)> & "quotes" ';
   await page.goto(`${server.base}/runs/${run}`);
-  await until(page, 'shown.length === 3 && !waiting');
+  await until(page, 'shown.length === 4 && !waiting');
   const lines = page.locator('.l-message');
-  assert.equal(await lines.nth(0).textContent(), hostile[0]);
-  assert.equal(await page.locator('.run script, .run img, .line a').count(), 0);
+  const first = (await lines.nth(0).textContent()) ?? '';
+  assert.ok(first.startsWith(`${hostile}red `), first);
+  for (const part of ['␛]8;;javascript:alert(1)␇link', '␛[2J', '⟨RLO⟩reversed⟨LRI⟩', '␀']) assert.ok(first.includes(part), first);
+  assert.ok(!/[\u0000-\u001f\u202e\u2066]/.test(first));
+  assert.equal(await lines.nth(0).locator('.a-f1').textContent(), 'red');
   const second = (await lines.nth(1).textContent()) ?? '';
-  for (const part of ['red', 'orange', '␛]8;;javascript:alert(1)␇link', '␛[2J', '⟨RLO⟩reversed⟨LRI⟩', '␀'])
-    assert.ok(second.includes(part), second);
-  assert.ok(!/[\u0000-\u001f\u202e\u2066]/.test(second));
-  assert.equal(await lines.nth(1).locator('.a-f1').textContent(), 'red');
+  for (const part of ['orange', '⟨ZWSP⟩hidden⟨ZWSP⟩', '⏎']) assert.ok(second.includes(part), second);
   assert.match((await lines.nth(2).textContent()) ?? '', /1,048,576 bytes/);
+  assert.match((await page.locator('.l-fields').first().textContent()) ?? '', /^<b>=<script>/);
   await lines.nth(2).click();
   await page.getByRole('button', { name: 'Show all 1,048,576 characters' }).click();
   await page.waitForFunction(() => document.querySelector('.log-full')?.textContent?.length === 1 << 20);
   assert.match((await page.locator('h1').textContent()) ?? '', /^<img src=x onerror=alert\(1\)>⟨U\+202E⟩gnp$/);
+  const inert = async () => {
+    assert.equal(await page.locator('#app script, #app img, .line a, .node b, main td b b').count(), 0);
+    const text = (await page.locator('#app').textContent()) ?? '';
+    assert.ok(
+      !/[\u0000-\u0008\u000b-\u001f\u202e\u2066]/.test(text),
+      JSON.stringify(/.{20}[\u0000-\u0008\u000b-\u001f\u202e\u2066].{20}/.exec(text)?.[0]),
+    );
+  };
+  await inert();
+  const task = run.replace('run_', 'task_');
+  const [group] = (await server.api('/dead-letters?text=onerror')).items;
+  for (const [path, there] of [
+    [`/runs/${run}?tab=tasks&panel=${task}-0-1`, '.panel .attempt'],
+    [`/runs/${run}?tab=tasks&panel=${task}-0-2`, '.panel .failure'],
+    [`/runs/${run}?tab=timeline`, '.time-bar'],
+    [`/runs/${run}?tab=graph`, '.node'],
+    [`/runs/${run}?tab=about`, '.about table'],
+    ['/runs?text=hostile', 'tr[data-run]'],
+    ['/definitions/hostile', '.run-form'],
+    ['/definitions?', 'td.name'],
+    ['/dead-letters?text=onerror', '.letters'],
+    [`/dead-letters/${group.id}`, '.letter-run'],
+    ['/', '.tiles'],
+  ]) {
+    await page.goto(server.base + path);
+    await page.locator(there).first().waitFor();
+    await inert();
+  }
   assert.deepEqual(page.errors, []);
-  await page.goto(`${server.base}/runs?text=hostile`);
-  await page.locator('tr[data-run]').first().waitFor();
-  assert.equal(await page.locator('main img, main td b b').count(), 0);
   await context.close();
 });
 

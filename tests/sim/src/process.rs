@@ -17,9 +17,9 @@ use bulkhead_core::time::Timestamp;
 use bulkhead_engine::files::{ArtifactPlace, ArtifactRecord, Content, ContentWriter, FileRecord, Files, OutputRecord, RunFile};
 use bulkhead_engine::store::{
     Catalog, ClaimRequest, Claims, Completion, CreatedRun, DefinitionRecord, DueSchedules, Fire, Fired, Housekeeping, Journal,
-    LogPage, LogQuery, LogRecord, NewRun, PluginRecord, Queue, Retention, RunFilter, RunView, Schedules, Signal, Spawned,
-    Statistics, Store, StoreError, StoreFuture, StoreResult, Summoned, Summons, TaskFilter, TaskOrder, TaskSpec, TaskView,
-    TokenRecord,
+    LetterGroup, LetterRun, Letters, LogPage, LogQuery, LogRecord, NewRun, PluginRecord, Queue, Retention, RunFilter, RunView,
+    Schedules, Signal, Spawned, Statistics, Store, StoreError, StoreFuture, StoreResult, Summoned, Summons, TaskFilter,
+    TaskOrder, TaskSpec, TaskView, TokenRecord,
 };
 use bulkhead_store::MemoryStore;
 use bytes::Bytes;
@@ -363,6 +363,14 @@ impl Journal for ProcessStore {
         self.call("tasks", false, None, move |me| ready(me.inner.tasks(run, filter, after, limit)))
     }
 
+    fn tasks_numbered(&self, run: RunId, step: StepIndex, numbers: Vec<u32>) -> StoreFuture<'_, Vec<Task>> {
+        self.call("tasks_numbered", false, None, move |me| ready(me.inner.tasks_numbered(run, step, numbers)))
+    }
+
+    fn running_tasks(&self, run: RunId) -> StoreFuture<'_, Vec<Task>> {
+        self.call("running_tasks", false, None, move |me| ready(me.inner.running_tasks(run)))
+    }
+
     fn next_due(&self, run: RunId) -> StoreFuture<'_, Vec<Option<Timestamp>>> {
         self.call("next_due", false, None, move |me| ready(me.inner.next_due(run)))
     }
@@ -410,12 +418,32 @@ impl Journal for ProcessStore {
     }
 }
 
+impl Letters for ProcessStore {
+    fn letter_groups(&self) -> StoreFuture<'_, Vec<LetterGroup>> {
+        self.call("letter_groups", false, None, |me| ready(me.inner.letter_groups()))
+    }
+
+    fn letter_group(&self, group: Digest) -> StoreFuture<'_, LetterGroup> {
+        self.call("letter_group", false, None, move |me| ready(me.inner.letter_group(group)))
+    }
+
+    fn letter_runs(&self, group: Digest, before: Option<RunId>, limit: usize) -> StoreFuture<'_, Vec<LetterRun>> {
+        self.call("letter_runs", false, None, move |me| ready(me.inner.letter_runs(group, before, limit)))
+    }
+}
+
 impl Catalog for ProcessStore {
     fn put_definition(&self, id: Name, text: Arc<str>, expected: Option<u64>) -> StoreFuture<'_, DefinitionRecord> {
         self.inner.put_definition(id, text, expected)
     }
     fn definition(&self, id: Name) -> StoreFuture<'_, DefinitionRecord> {
         self.inner.definition(id)
+    }
+    fn definition_versions(&self, id: Name, before: Option<u64>, limit: usize) -> StoreFuture<'_, Vec<DefinitionRecord>> {
+        self.inner.definition_versions(id, before, limit)
+    }
+    fn definition_version(&self, id: Name, version: u64) -> StoreFuture<'_, DefinitionRecord> {
+        self.inner.definition_version(id, version)
     }
     fn definitions(&self, after: Option<Name>, limit: usize) -> StoreFuture<'_, Vec<DefinitionRecord>> {
         self.inner.definitions(after, limit)
@@ -485,6 +513,14 @@ impl Files for ProcessStore {
         limit: usize,
     ) -> StoreFuture<'_, Vec<ArtifactRecord>> {
         self.call("artifacts", false, None, move |me| ready(me.inner.artifacts(run, step, after, limit)))
+    }
+
+    fn latest_artifacts(
+        &self,
+        before: Option<(RunId, ArtifactPlace)>,
+        limit: usize,
+    ) -> StoreFuture<'_, Vec<(RunId, ArtifactRecord)>> {
+        self.call("latest_artifacts", false, None, move |me| ready(me.inner.latest_artifacts(before, limit)))
     }
 
     fn outputs(&self, run: RunId, step: StepIndex, after: u32, limit: usize) -> StoreFuture<'_, Vec<OutputRecord>> {

@@ -5,9 +5,10 @@ import { short } from '../lib/format.js';
 import { useKeys } from '../lib/keys.js';
 import { useLoad } from '../lib/load.js';
 import { go, path } from '../lib/router.js';
-import { effect, html, signal, skew, useState } from '../lib/view.js';
+import { effect, html, signal, skew, useEffect, useState } from '../lib/view.js';
 import { retry, status, useLive } from '../live/live.js';
 import { Help } from './help.js';
+import { Icon } from './icons.js';
 
 /** The counters, as the stream tells them. @type {import('@preact/signals').Signal<import('../lib/types.js').Statistics|null>} */
 export const statistics = signal(null);
@@ -22,13 +23,16 @@ export function may(role) {
   return has === 'admin' || (has === 'operator' && role === 'operator');
 }
 
-const LINKS = [
-  ['/', 'Overview', 'o'],
-  ['/runs', 'Runs', 'r'],
-  ['/definitions', 'Definitions', 'd'],
-  ['/plugins', 'Plugins', 'p'],
-  ['/dead-letters', 'Dead letters', 'l'],
-  ['/settings', 'Settings', 's'],
+/** Where one can go: the address, its name, its key after `g`, its sign. */
+export const LINKS = [
+  ['/', 'Overview', 'o', 'overview'],
+  ['/runs', 'Runs', 'r', 'runs'],
+  ['/dead-letters', 'Dead letters', 'l', 'letters'],
+  ['/definitions', 'Definitions', 'd', 'definitions'],
+  ['/schedules', 'Schedules', 'c', 'schedules'],
+  ['/plugins', 'Plugins', 'p', 'plugins'],
+  ['/artifacts', 'Artifacts', 'a', 'artifacts'],
+  ['/settings', 'Settings', 's', 'settings'],
 ];
 
 const COLOURS = /** @type {Record<string, string>} */ ({
@@ -57,6 +61,7 @@ function theme() {
 /** @param {{children: any}} props */
 export function Frame({ children }) {
   const [help, setHelp] = useState(false);
+  const [menu, setMenu] = useState(false);
   const [, repaint] = useState(0);
   const { value } = useLoad('session', (signal) => get('/session', signal));
   if (value && session.peek() !== value) session.value = value;
@@ -76,34 +81,45 @@ export function Frame({ children }) {
   };
   useKeys({
     '?': () => setHelp(!help),
-    Escape: () => setHelp(false),
+    Escape: () => {
+      setHelp(false);
+      setMenu(false);
+    },
     ...Object.fromEntries(LINKS.map(([to, , key]) => [`g ${key}`, () => go(to)])),
   });
   const counts = statistics.value?.runs;
   const at = path.value;
+  // A page that was gone to is what one wants to see.
+  useEffect(() => setMenu(false), [at]);
   return html`
     <a class="skip" href="#page" onClick=${(/** @type {Event} */ event) => {
       event.preventDefault();
       document.getElementById('page')?.focus();
     }}>Skip to the page</a>
     <div class="frame">
-      <nav class="side" aria-label="Main">
-        <a class="brand" href="/"><svg viewBox="0 0 32 32" aria-hidden="true"><rect x="2" y="5" width="28" height="22" rx="5" /><path d="M11.5 5v22M20.5 5v22" /></svg>Bulkhead</a>
-        <ul>
-          ${LINKS.map(([to, name]) => {
-            const current = to === '/' ? at === '/' : at === to || at.startsWith(`${to}/`);
-            const badge = to === '/runs' && counts ? counts.running + counts.queued + counts.paused : 0;
-            return html`<li><a href=${to} aria-current=${current ? 'page' : undefined}>${name}${
-              badge > 0 && html`<span class="badge" aria-label=${`${badge} not ended`}>${short(badge)}</span>`
-            }</a></li>`;
-          })}
-        </ul>
-        <div class="side-foot">
-          <${Connection} />
-          <div class="side-tools">
-            <button class="quiet" onClick=${turn} aria-label=${`Change to the ${theme() === 'dark' ? 'light' : 'dark'} theme`}>${theme() === 'dark' ? '☀' : '☾'}</button>
-            <button class="quiet" onClick=${() => setHelp(true)} aria-label="Keys and help">?</button>
-            <span class="faint version">${session.value?.version ?? ''}</span>
+      <nav class=${`side${menu ? ' open' : ''}`} aria-label="Main">
+        <div class="side-head">
+          <a class="brand" href="/"><svg viewBox="0 0 32 32" aria-hidden="true"><rect x="2" y="5" width="28" height="22" rx="5" /><path d="M11.5 5v22M20.5 5v22" /></svg>Bulkhead</a>
+          <${Connection} brief=${true} />
+          <button class="quiet icon-only menu" aria-label="Menu" aria-expanded=${menu} aria-controls="links" onClick=${() => setMenu(!menu)}><${Icon} name=${menu ? 'close' : 'menu'} /></button>
+        </div>
+        <div class="side-body" id="links">
+          <ul>
+            ${LINKS.map(([to, name, , sign]) => {
+              const current = to === '/' ? at === '/' : at === to || at.startsWith(`${to}/`);
+              const badge = to === '/runs' && counts ? counts.running + counts.queued + counts.paused : 0;
+              return html`<li><a href=${to} aria-current=${current ? 'page' : undefined}><${Icon} name=${sign} /><span>${name}</span>${
+                badge > 0 && html`<span class="badge" aria-label=${`${badge} not ended`}>${short(badge)}</span>`
+              }</a></li>`;
+            })}
+          </ul>
+          <div class="side-foot">
+            <${Connection} />
+            <div class="side-tools">
+              <button class="quiet icon-only" onClick=${turn} aria-label=${`Change to the ${theme() === 'dark' ? 'light' : 'dark'} theme`}><${Icon} name=${theme() === 'dark' ? 'sun' : 'moon'} /></button>
+              <button class="quiet icon-only" onClick=${() => setHelp(true)} aria-label="Keys and help">?</button>
+              <span class="faint version">${session.value?.version ?? ''}</span>
+            </div>
           </div>
         </div>
       </nav>
@@ -113,9 +129,12 @@ export function Frame({ children }) {
   `;
 }
 
-function Connection() {
+/** @param {{brief?: boolean}} props `brief` is what a phone shows while its menu is closed */
+function Connection({ brief = false }) {
   const { state, reason, tabs } = status.value;
   const text = { open: 'Live', connecting: 'Connecting…', lost: 'Connection lost', denied: 'Token refused' }[state];
+  if (brief)
+    return html`<div class=${`connection brief ${state}`} title=${text}><i aria-hidden="true"></i><span class="cut">${state === 'open' ? '' : text}</span></div>`;
   return html`<div class=${`connection ${state}`} role="status" title=${reason ?? `one stream for ${tabs} ${tabs === 1 ? 'tab' : 'tabs'}`} data-opened=${status.value.opened} data-tabs=${tabs}>
     <i aria-hidden="true"></i><span>${text}</span>
     ${state === 'lost' && html`<button class="link" onClick=${retry}>retry</button>`}

@@ -2,26 +2,18 @@
 
 import { count, duration, moment, short, words } from '../lib/format.js';
 import { html, now } from '../lib/view.js';
+import { Icon } from './icons.js';
 
 /** @typedef {import('../lib/types.js').Failure} Failure */
 
-const SIGNS = /** @type {Record<string, string>} */ ({
-  queued: '○',
-  blocked: '○',
-  running: '◐',
-  retrying: '↻',
-  paused: '‖',
-  succeeded: '✓',
-  failed: '✕',
-  cancelled: '⊘',
-  skipped: '⇥',
-});
+/** Characters of a value that are shown. */
+const MOST_JSON = 20_000;
 
 /** @param {{state: string, stopping?: string}} props */
 export function State({ state, stopping }) {
-  return html`<span class=${`state ${state}`}><span aria-hidden="true" class="sign">${SIGNS[state] ?? '·'}</span>${
+  return html`<span class=${`state ${state}`}><${Icon} name=${state} /><span class="state-word">${
     stopping && state !== 'cancelled' && state !== 'failed' ? 'stopping' : state
-  }</span>`;
+  }</span></span>`;
 }
 
 const ORDER = /** @type {const} */ (['succeeded', 'failed', 'cancelled', 'skipped', 'running', 'retrying', 'queued']);
@@ -71,9 +63,19 @@ export function Trouble({ problem, retry }) {
   </div>`;
 }
 
-/** @param {{title: string, children?: any}} props */
-export function Empty({ title, children }) {
-  return html`<div class="empty"><strong>${title}</strong>${children && html`<p>${children}</p>`}</div>`;
+/** @param {{title: string, icon?: string, children?: any}} props */
+export function Empty({ title, icon, children }) {
+  return html`<div class="empty">${icon && html`<${Icon} name=${icon} size=${26} />`}<strong>${title}</strong>${children && html`<p>${children}</p>`}</div>`;
+}
+
+/** A value as JSON. @param {{value: unknown, label: string}} props */
+export function Json({ value, label }) {
+  if (value === null || value === undefined) return html`<p class="faint">None.</p>`;
+  const text = JSON.stringify(value, null, 2);
+  return html`<div class="json">
+    <pre tabindex="0" aria-label=${label}>${seen(text.slice(0, MOST_JSON))}${text.length > MOST_JSON ? `\n… ${count(text.length)} characters` : ''}</pre>
+    <button class="quiet icon-only" aria-label=${`Copy: ${label}`} title="Copy" onClick=${() => navigator.clipboard.writeText(text)}><${Icon} name="copy" size=${14} /></button>
+  </div>`;
 }
 
 /** Text that somebody else wrote, held apart from what is around it. @param {{text: string, max?: number}} props */

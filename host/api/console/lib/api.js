@@ -8,7 +8,8 @@ const KEY = 'bulkhead.token';
 export class Problem extends Error {
   /**
    * @param {number} status 0 where there was no answer
-   * @param {{type?: string, title?: string, detail?: string, diagnostics?: import('./types.js').Diagnostic[]}} body
+   * @param {{type?: string, title?: string, detail?: string, diagnostics?: import('./types.js').Diagnostic[],
+   *   inputs?: {input: string, message: string, help?: string}[]}} body
    */
   constructor(status, body) {
     super(body.detail || body.title || `the server answered ${status}`);
@@ -16,6 +17,8 @@ export class Problem extends Error {
     this.title = body.title ?? '';
     this.kind = (body.type ?? '').replace('/problems/', '');
     this.diagnostics = body.diagnostics ?? [];
+    /** What is wrong with what a run was to be started with, by the input's name. */
+    this.inputs = body.inputs ?? [];
   }
 }
 

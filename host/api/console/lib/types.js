@@ -30,6 +30,7 @@
  * @property {number} attempts
  * @property {Usage} usage
  */
+/** @typedef {{per_second: number, window_ms: number, remaining_ms?: number}} Pace */
 /**
  * @typedef {object} Step
  * @property {number} index
@@ -47,11 +48,13 @@
  * @property {string} [ended_at]
  * @property {number} [duration_ms]
  * @property {TaskCounts} tasks
+ * @property {Pace} [pace]
+ * @property {string} [stalled]
  * @property {LineCounts} lines
  * @property {number} attempts
  * @property {Usage} usage
  */
-/** @typedef {Run & {plan: string, timeout_ms?: number, parameters: Record<string, unknown>, steps: Step[]}} RunDetail */
+/** @typedef {Run & {plan: string, timeout_ms?: number, parameters: Record<string, unknown>, pace?: Pace, steps: Step[]}} RunDetail */
 /** @typedef {{items: Run[], next?: string, counts: RunCounts}} RunPage */
 /**
  * @typedef {object} Task
@@ -67,6 +70,10 @@
  * @property {string} [running_since]
  * @property {number} attempt
  * @property {number} failures
+ * @property {number} host_deaths
+ * @property {boolean} [stopping]
+ * @property {string} [edited_at]
+ * @property {string} [edited_by]
  * @property {string} created_at
  * @property {string} [ended_at]
  * @property {LineCounts} lines
@@ -86,8 +93,54 @@
  * @property {number} suppressed
  * @property {LogLine[]} [log_tail]
  */
-/** @typedef {Task & {input: unknown, output: unknown, attempts: Attempt[]}} TaskDetail */
+/** @typedef {Task & {input: unknown, output: unknown, attempts: Attempt[], log_tail?: LogLine[]}} TaskDetail */
 /** @typedef {{items: Task[], next?: string, counts: TaskCounts}} TaskPage */
+/** @typedef {{task: string, index: number, key: string, number: number, state: string, cause?: string, from: string, to?: string}} TimelineAttempt */
+/** @typedef {{step: string, tasks: number, looked_at: number, attempts_in_all: number, attempts: TimelineAttempt[], at_work: number[], failed: number[]}} StepTimeline */
+/** @typedef {{from: string, to: string, steps: StepTimeline[]}} Timeline */
+/** @typedef {{name: string, digest: string, size: number}} RunFile */
+/** @typedef {{step: string, task: number, name: string, size: number, digest: string, content_type: string, created_at: string}} Artifact */
+/** @typedef {Artifact & {run: string, definition: string, run_name: string}} RunArtifact */
+/**
+ * @typedef {object} RunSelection
+ * @property {RunState[]} [state]
+ * @property {string} [definition]
+ * @property {string} [tag]
+ * @property {string} [cause]
+ * @property {string} [text]
+ * @property {string} [since]
+ * @property {string} [until]
+ * @property {string} [min_duration]
+ * @property {string} [max_duration]
+ * @property {string[]} [ids]
+ */
+/** @typedef {'cancel'|'retry'|'delete'} BulkAction */
+/** @typedef {{matched: number, acted: number, left: number, next?: string}} BulkResult */
+/** @typedef {{id: string, failure: Failure, others?: boolean, tasks: number, runs: number, first_at: string, last_at: string, last_task: string}} LetterGroup */
+/** @typedef {{items: LetterGroup[], groups: number, tasks: number}} Letters */
+/** @typedef {{run: Run, tasks: number, last_at: string, last_task: string}} LetterRun */
+/** @typedef {{number: number, time: string, last?: string, count: number, manual: boolean, decided_at: string, outcome: string, run?: string, reason?: string}} Fire */
+/**
+ * @typedef {object} Schedule
+ * @property {string} id
+ * @property {number} version
+ * @property {string} cron
+ * @property {string} timezone
+ * @property {string} overlap
+ * @property {number} [max_waiting]
+ * @property {string} catch_up
+ * @property {number} [catch_up_limit]
+ * @property {number} [catch_up_window_ms]
+ * @property {number} jitter_ms
+ * @property {boolean} enabled
+ * @property {boolean} paused
+ * @property {string} [next]
+ * @property {number} waiting
+ * @property {string[]} active
+ * @property {Fire} [last]
+ * @property {{started: number, skipped: number, missed: number, refused: number}} counts
+ */
+/** @typedef {Schedule & {parameters: Record<string, unknown>, upcoming: string[], fires: Fire[]}} ScheduleDetail */
 /**
  * @typedef {object} LogLine
  * @property {number} seq
@@ -130,7 +183,33 @@
  * @property {boolean} auto_start
  * @property {{name: string, plugin: string, depends: string[]}[]} steps
  */
-/** @typedef {DefinitionSummary & {text: string, diagnostics?: Diagnostic[]}} Definition */
+/**
+ * A JSON Schema, as far as forms understand it.
+ * @typedef {object} Schema
+ * @property {string|string[]} [type]
+ * @property {string} [title]
+ * @property {string} [description]
+ * @property {unknown} [default]
+ * @property {unknown[]} [enum]
+ * @property {unknown} [const]
+ * @property {number} [minimum]
+ * @property {number} [maximum]
+ * @property {number} [exclusiveMinimum]
+ * @property {number} [exclusiveMaximum]
+ * @property {number} [minLength]
+ * @property {number} [maxLength]
+ * @property {string} [pattern]
+ * @property {Schema} [items]
+ * @property {Record<string, Schema>} [properties]
+ * @property {string[]} [required]
+ * @property {string} [$ref]
+ * @property {Record<string, Schema>} [$defs]
+ * @property {Schema[]} [anyOf]
+ * @property {Schema[]} [oneOf]
+ */
+/** @typedef {{name: string, description?: string, required: boolean}} FileInput */
+/** @typedef {DefinitionSummary & {text: string, parameters?: Schema, files?: FileInput[], diagnostics?: Diagnostic[]}} Definition */
+/** @typedef {{version: number, updated_at: string, size_bytes: number}} DefinitionVersion */
 /** @typedef {{name: string, version: string, summary: string, digest: string, size_bytes: number, uploaded_at: string}} Plugin */
 /** @typedef {{token?: string, role: 'viewer'|'operator'|'admin', version: string}} Session */
 

@@ -1,21 +1,36 @@
-// One definition: its text with what the server finds wrong in it, and a form to run it.
+// One definition: its text, a form to run it, when it runs by itself, its runs and its versions.
 
 import { act, confirm } from '../components/dialog.js';
 import { headline, may } from '../components/frame.js';
-import { Trouble } from '../components/parts.js';
-import { ask, get, Problem, post, remove } from '../lib/api.js';
+import { Icon } from '../components/icons.js';
+import { Empty, Foreign, Trouble } from '../components/parts.js';
+import { Tabs } from '../components/tabs.js';
+import { get, Problem, remove } from '../lib/api.js';
+import { ago, moment } from '../lib/format.js';
 import { useLoad } from '../lib/load.js';
-import { go } from '../lib/router.js';
-import { html, useEffect, useRef, useState } from '../lib/view.js';
+import { go, params, setParams } from '../lib/router.js';
+import { html, now, useEffect, useRef, useState } from '../lib/view.js';
+import { useLive } from '../live/live.js';
+import { Editor } from './definition/editor.js';
+import { RunForm } from './definition/run-form.js';
+import { Versions } from './definition/versions.js';
+import { Table } from './runs.js';
 
 /** @typedef {import('../lib/types.js').Definition} Definition */
-/** @typedef {import('../lib/types.js').Diagnostic} Diagnostic */
+/** @typedef {import('../lib/types.js').ScheduleDetail} ScheduleDetail */
 
-/** The text is checked when nothing was typed for so long, in milliseconds. */
-const CHECK_AFTER = 250;
+/** The list of runs is read anew no more often than this, in milliseconds. */
+const AGAIN = 1_000;
 
 const EXAMPLE = `id = "my_job"
 name = "My job"
+
+# What a run is started with. Without this, anything is taken.
+[parameters.count]
+type = "integer"
+description = "How many"
+default = 10
+minimum = 1
 
 [step.first]
 plugin = "generator"
@@ -29,167 +44,114 @@ export function DefinitionPage({ id }) {
   const { value, error, reload } = useLoad(id, async (signal) =>
     fresh ? null : /** @type {Definition} */ (await get(`/definitions/${id}`, signal)),
   );
+  const [unsaved, setUnsaved] = useState('');
+  const tab = params.value.get('tab') ?? 'text';
   useEffect(() => {
     headline.value = { title: fresh ? 'New definition' : value?.name || id, state: '' };
   }, [value?.name]);
-  if (error) return html`<div class="page"><h1>${id}</h1><${Trouble} problem=${error} retry=${reload} /></div>`;
+  if (error) {
+    const missing = error.status === 404;
+    return html`<div class="page"><header class="page-head"><h1>${id}</h1></header>
+      ${missing ? html`<${Empty} icon="definitions" title="There is no such definition"><a href="/definitions">All definitions</a></${Empty}>` : html`<${Trouble} problem=${error} retry=${reload} />`}</div>`;
+  }
   if (!fresh && !value) return html`<div class="page loading" role="status">Reading…</div>`;
   return html`
     <div class="page definition">
       <header class="page-head">
-        <h1>${fresh ? 'New definition' : value?.name || id}</h1>
-        ${value && html`<code class="faint">${id}</code><span class="faint">version ${value.version}</span>`}
+        <h1><${Foreign} text=${fresh ? 'New definition' : value?.name || id} max=${120} /></h1>
+        ${value && html`<code class="faint">${id}</code><span class="faint">version ${value.version}, ${ago(value.updated_at, now.value)}</span>`}
         ${value && !value.valid && html`<span class="tag error">not valid</span>`}
+        ${value?.valid && !value.enabled && html`<span class="tag">disabled</span>`}
+        ${(value?.tags ?? []).map((tag) => html`<a class="chip small" href=${`/runs?tag=${encodeURIComponent(tag)}`}><${Foreign} text=${tag} max=${24} /></a>`)}
         <span class="grow"></span>
-        ${value && html`<a class="button" href=${`/runs?definition=${id}`}>Its runs</a>`}
         ${
           value &&
           may('admin') &&
-          html`<button onClick=${async () => {
-            if (!(await confirm({ title: `Delete ${id}?`, text: 'Its runs stay.', action: 'Delete', danger: true }))) return;
+          html`<button class="icon-only" aria-label="Delete" title="Delete this definition" onClick=${async () => {
+            if (
+              !(await confirm({
+                title: `Delete ${id}?`,
+                text: 'Its versions and its schedule go with it. Its runs stay.',
+                action: 'Delete',
+                danger: true,
+              }))
+            )
+              return;
             await act(async () => {
               await remove(`/definitions/${id}`);
               go('/definitions');
             }, 'The definition is deleted');
-          }}>Delete</button>`
+          }}><${Icon} name="trash" /></button>`
         }
       </header>
       <div class="definition-body">
-        <${Editor} key=${value?.version ?? 0} text=${value?.text ?? EXAMPLE} version=${value?.version ?? 0} id=${id} stored=${reload} />
-        ${value && html`<${RunForm} definition=${value} />`}
+        <div class="definition-main">
+          ${
+            value &&
+            html`<${Tabs} label="Views of the definition" panel="definition-view" current=${tab} choose=${(/** @type {string} */ name) => setParams({ tab: name === 'text' ? null : name, from: null, to: null })}
+              tabs=${[
+                { name: 'text', title: unsaved && unsaved !== value.text ? 'Text, changed' : 'Text' },
+                { name: 'versions', title: 'Versions', count: value.version },
+                { name: 'runs', title: 'Runs' },
+              ]} />`
+          }
+          <div id="definition-view" role=${value ? 'tabpanel' : undefined} aria-labelledby=${value ? `tab-${tab}` : undefined}>
+            <div hidden=${tab !== 'text' && !fresh}><${Editor} key=${value?.version ?? 0} text=${value?.text ?? EXAMPLE} version=${value?.version ?? 0} id=${id} stored=${reload} changed=${setUnsaved} /></div>
+            ${value && tab === 'versions' && html`<${Versions} id=${id} version=${value.version} stored=${reload} />`}
+            ${value && tab === 'runs' && html`<${Runs} id=${id} />`}
+          </div>
+        </div>
+        ${
+          value &&
+          html`<div class="definition-side">
+            <${RunForm} key=${value.version} definition=${value} />
+            ${value.schedule && html`<${Next} id=${id} version=${value.version} />`}
+            <section class="tile" aria-labelledby="its-steps"><h2 id="its-steps">Steps</h2>
+              <ul class="plain-list">${value.steps.map((step) => html`<li><strong>${step.name}</strong> <a href=${`/plugins/${step.plugin}`}>${step.plugin}</a>${step.depends.length > 0 && html` <span class="faint">after ${step.depends.join(', ')}</span>`}</li>`)}</ul>
+              ${value.steps.length === 0 && html`<p class="faint">Its text has to be valid to tell.</p>`}
+            </section>
+          </div>`
+        }
       </div>
     </div>
   `;
 }
 
-/** @param {{id: string, text: string, version: number, stored: () => void}} props */
-function Editor({ id, text: stored, version, stored: reload }) {
-  const [text, setText] = useState(stored);
-  const [wrong, setWrong] = useState(/** @type {Diagnostic[]|null} */ (null));
-  const [named, setNamed] = useState(id);
-  const [error, setError] = useState(/** @type {Problem|null} */ (null));
-  const field = useRef(/** @type {HTMLTextAreaElement|null} */ (null));
-  const gutter = useRef(/** @type {HTMLElement|null} */ (null));
-  useEffect(() => {
-    const stop = new AbortController();
-    const timer = setTimeout(async () => {
-      try {
-        const response = await ask('POST', '/definitions/validate', {
-          body: text,
-          type: 'application/toml',
-          signal: stop.signal,
-        });
-        const found = await response.json();
-        setWrong(found.diagnostics);
-        if (found.id) setNamed(found.id);
-        setError(null);
-      } catch (error) {
-        if (error instanceof Problem) setError(error);
-      }
-    }, CHECK_AFTER);
-    return () => {
-      clearTimeout(timer);
-      stop.abort();
-    };
-  }, [text]);
-  const lines = text.split('\n').length;
-  const bad = new Set((wrong ?? []).map((diagnostic) => diagnostic.line));
-  const save = async () => {
-    try {
-      const name = id === 'new' ? named : id;
-      /** @type {Record<string, string>} */
-      const condition = version > 0 ? { 'if-match': `"${version}"` } : { 'if-none-match': '*' };
-      await ask('PUT', `/definitions/${name}`, { body: text, type: 'application/toml', headers: condition });
-      if (id === 'new') go(`/definitions/${name}`);
-      else reload();
-    } catch (error) {
-      if (error instanceof Problem) setError(error);
+/** When it runs by itself. @param {{id: string, version: number}} props */
+function Next({ id, version }) {
+  const { value, error } = useLoad(
+    `schedule ${id} ${version}`,
+    (signal) => /** @type {Promise<ScheduleDetail>} */ (get(`/schedules/${id}?upcoming=5&fires=1`, signal)),
+  );
+  if (error instanceof Problem && error.status === 404) return null;
+  return html`<section class="tile" aria-labelledby="next-runs">
+    <h2 id="next-runs">Next scheduled runs ${value?.paused ? html`<span class="tag warn">paused</span>` : ''}</h2>
+    ${
+      value &&
+      html`<p class="schedule-line"><code>${value.cron}</code> <span class="faint">${value.timezone}</span></p>
+      <ol class="plain-list">${value.upcoming.map((at) => html`<li><time datetime=${at}>${moment(at)}</time> <span class="faint">${ago(at, now.value)}</span></li>`)}</ol>
+      <p><a href=${`/schedules/${id}`}>The schedule and its last fires</a></p>`
     }
-  };
-  const show = (/** @type {Diagnostic} */ diagnostic) => {
-    if (!field.current) return;
-    // The server counts bytes of UTF-8.
-    const bytes = new TextEncoder().encode(text);
-    const decode = (/** @type {number} */ end) => new TextDecoder().decode(bytes.slice(0, end)).length;
-    field.current.focus();
-    field.current.setSelectionRange(decode(diagnostic.start), Math.max(decode(diagnostic.end), decode(diagnostic.start)));
-    field.current.scrollTop = Math.max(0, (diagnostic.line - 8) * 20);
-  };
-  return html`
-    <section class="editor" aria-label="Definition">
-      <div class="editor-box">
-        <pre class="editor-lines" ref=${gutter} aria-hidden="true">${Array.from({ length: lines }, (_, index) => html`<span class=${bad.has(index + 1) ? 'bad' : ''}>${index + 1}${'\n'}</span>`)}</pre>
-        <textarea ref=${field} aria-label="Text of the definition, in TOML" spellcheck="false" autocapitalize="off" wrap="off" readonly=${!may('admin')} value=${text}
-          aria-invalid=${(wrong?.length ?? 0) > 0} aria-describedby="diagnostics"
-          onInput=${(/** @type {any} */ event) => setText(event.target.value)}
-          onScroll=${() => {
-            if (gutter.current && field.current) gutter.current.scrollTop = field.current.scrollTop;
-          }}></textarea>
-      </div>
-      <div id="diagnostics" class="diagnostics" role="status">
-        ${wrong?.length === 0 && html`<p class="good">Nothing is wrong with it.</p>`}
-        ${(wrong ?? []).map(
-          (diagnostic) => html`<button class="diagnostic" onClick=${() => show(diagnostic)}>
-            <span class="number">${diagnostic.line}:${diagnostic.column}</span><span>${diagnostic.message}${diagnostic.help && html`<br /><span class="faint">${diagnostic.help}</span>`}</span>
-          </button>`,
-        )}
-        <${Trouble} problem=${error} />
-      </div>
-      ${
-        may('admin') &&
-        html`<div class="buttons">
-          <button class="primary" disabled=${(wrong?.length ?? 1) > 0 || (text === stored && id !== 'new')} onClick=${save}>Store</button>
-          ${text !== stored && html`<button onClick=${() => setText(stored)}>Undo changes</button>`}
-        </div>`
-      }
-    </section>
-  `;
+  </section>`;
 }
 
-/** Starts a run, with parameters where one wants some. @param {{definition: Definition}} props */
-function RunForm({ definition }) {
-  const [rows, setRows] = useState(/** @type {{name: string, value: string}[]} */ ([]));
-  const ready = definition.valid && definition.enabled && may('operator');
-  const start = (/** @type {Event} */ event) => {
-    event.preventDefault();
-    /** @type {Record<string, unknown>} */
-    const parameters = {};
-    for (const { name, value } of rows) if (name.trim()) parameters[name.trim()] = typed(value);
-    act(async () => {
-      const run = await post(`/definitions/${definition.id}/runs`, { parameters });
-      go(`/runs/${run.id}`);
-    });
-  };
-  const change = (/** @type {number} */ index, /** @type {Partial<{name: string, value: string}>} */ to) =>
-    setRows(rows.map((row, at) => (at === index ? { ...row, ...to } : row)));
-  return html`
-    <section class="tile run-form" aria-labelledby="run-now">
-      <h2 id="run-now">Run now</h2>
-      <form onSubmit=${start}>
-        ${rows.map(
-          (row, index) => html`<div class="parameter">
-            <input aria-label="Parameter" placeholder="name" value=${row.name} onInput=${(/** @type {any} */ event) => change(index, { name: event.target.value })} />
-            <input aria-label="Value" placeholder="value" value=${row.value} onInput=${(/** @type {any} */ event) => change(index, { value: event.target.value })} />
-            <button type="button" class="quiet" aria-label="Remove the parameter" onClick=${() => setRows(rows.filter((_, at) => at !== index))}>✕</button>
-          </div>`,
-        )}
-        <div class="buttons">
-          <button type="button" onClick=${() => setRows([...rows, { name: '', value: '' }])}>Add a parameter</button>
-          <button class="primary" disabled=${!ready}>Run</button>
-        </div>
-        <p class="faint">A value that reads as JSON is taken as such (<code>3</code>, <code>true</code>, <code>["a"]</code>), any other as text. The run keeps the text and the plugins as they are now.</p>
-      </form>
-      <h2>Steps</h2>
-      <ul class="plain-list">${definition.steps.map((step) => html`<li><strong>${step.name}</strong> <a href=${`/plugins/${step.plugin}`}>${step.plugin}</a>${step.depends.length > 0 && html` <span class="faint">after ${step.depends.join(', ')}</span>`}</li>`)}</ul>
-    </section>
-  `;
-}
-
-/** @param {string} text */
-function typed(text) {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return text;
-  }
+/** Its newest runs. @param {{id: string}} props */
+function Runs({ id }) {
+  const { value, error, reload } = useLoad(
+    `runs of ${id}`,
+    (signal) => /** @type {Promise<import('../lib/types.js').RunPage>} */ (get(`/runs?definition=${id}&limit=25`, signal)),
+  );
+  const timer = useRef(0);
+  useLive({ kind: 'runs' }, (data) => {
+    const mine = data.runs.some((/** @type {{definition: string}} */ run) => run.definition === id);
+    if (!mine && data.gone.length === 0 && !data.stale) return;
+    timer.current ||= setTimeout(() => {
+      timer.current = 0;
+      reload();
+    }, AGAIN);
+  });
+  useEffect(() => () => clearTimeout(timer.current), []);
+  return html`<${Trouble} problem=${error} retry=${reload} />
+    ${value && (value.items.length > 0 ? html`<${Table} items=${value.items} />` : html`<${Empty} icon="runs" title="It has not run yet">Start it with “Run” on this page.</${Empty}>`)}
+    ${value?.next && html`<p><a href=${`/runs?definition=${id}`}>All its runs</a></p>`}`;
 }

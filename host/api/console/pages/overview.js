@@ -42,10 +42,11 @@ export function OverviewPage() {
       ${told && html`<${Numbers} told=${told} />`}
       <${Charts} />
       <section aria-labelledby="live"><h2 id="live">Going on</h2>
-        ${value && (value.live.items.length > 0 ? html`<${Table} items=${value.live.items} />` : html`<${Empty} title="Nothing is going on"><a href="/definitions">Start a run</a></${Empty}>`)}
+        ${value && (value.live.items.length > 0 ? html`<${Table} items=${value.live.items} />` : html`<${Empty} icon="runs" title="Nothing is going on"><a href="/definitions">Start a run</a></${Empty}>`)}
       </section>
       <section aria-labelledby="failed"><h2 id="failed">Recent failures by cause</h2>
         ${value && html`<${Failures} runs=${value.failed.items} />`}
+        ${told && told.tasks.failed > 0 && html`<p><a href="/dead-letters">${count(told.tasks.failed)} ${told.tasks.failed === 1 ? 'task has' : 'tasks have'} failed for good: by what they failed of</a></p>`}
       </section>
     </div>
   `;
@@ -139,7 +140,7 @@ function Charts() {
 
 /** @param {{runs: import('../lib/types.js').Run[]}} props */
 function Failures({ runs }) {
-  if (runs.length === 0) return html`<${Empty} title="No run has failed" />`;
+  if (runs.length === 0) return html`<${Empty} icon="succeeded" title="No run has failed" />`;
   /** @type {Map<string, import('../lib/types.js').Run[]>} */
   const groups = new Map();
   for (const run of runs) {

@@ -1,15 +1,18 @@
-// One plugin: what it is, what it takes, and who uses it.
+// One plugin: what it is, what it takes, who uses it, and a try.
 
 import { act, confirm } from '../components/dialog.js';
 import { headline, may } from '../components/frame.js';
-import { Foreign, Moment, Trouble } from '../components/parts.js';
+import { Icon } from '../components/icons.js';
+import { Empty, Foreign, Moment, Trouble } from '../components/parts.js';
+import { Tabs } from '../components/tabs.js';
 import { get, remove } from '../lib/api.js';
 import { size } from '../lib/format.js';
 import { useLoad } from '../lib/load.js';
-import { go } from '../lib/router.js';
+import { go, params, setParams } from '../lib/router.js';
 import { html, useEffect } from '../lib/view.js';
+import { Try } from './plugin/try.js';
 
-/** @typedef {{type?: string|string[], description?: string, default?: unknown, minimum?: number, maximum?: number, enum?: unknown[]}} Property */
+/** @typedef {import('../lib/types.js').Schema} Schema */
 
 /** @param {{name: string}} props */
 export function PluginPage({ name }) {
@@ -17,15 +20,16 @@ export function PluginPage({ name }) {
     const [plugin, definitions] = await Promise.all([get(`/plugins/${name}`, signal), get('/definitions?limit=500', signal)]);
     return { plugin, definitions: /** @type {import('../lib/types.js').DefinitionSummary[]} */ (definitions.items) };
   });
+  const tab = params.value.get('tab') ?? 'settings';
   useEffect(() => {
     headline.value = { title: name, state: '' };
   }, [name]);
-  if (!value) return html`<div class="page"><h1>${name}</h1><${Trouble} problem=${error} retry=${reload} /></div>`;
+  if (!value) {
+    return html`<div class="page"><header class="page-head"><h1>${name}</h1></header>
+      ${error?.status === 404 ? html`<${Empty} icon="plugins" title="There is no such plugin"><a href="/plugins">All plugins</a></${Empty}>` : html`<${Trouble} problem=${error} retry=${reload} />`}</div>`;
+  }
   const { plugin, definitions } = value;
   const users = definitions.filter((definition) => definition.steps.some((step) => step.plugin === name));
-  /** @type {[string, Property][]} */
-  const properties = Object.entries(plugin.config_schema?.properties ?? {});
-  const required = new Set(plugin.config_schema?.required ?? []);
   return html`
     <div class="page">
       <header class="page-head">
@@ -33,7 +37,7 @@ export function PluginPage({ name }) {
         <span class="grow"></span>
         ${
           may('admin') &&
-          html`<button onClick=${async () => {
+          html`<button class="icon-only" aria-label="Remove" title="Remove this plugin" onClick=${async () => {
             const text =
               users.length > 0 ? `${users.length} definitions use it and can't run without it.` : 'No definition uses it.';
             if (!(await confirm({ title: `Remove ${name}?`, text, action: 'Remove', danger: true }))) return;
@@ -41,30 +45,46 @@ export function PluginPage({ name }) {
               await remove(`/plugins/${name}`);
               go('/plugins');
             }, 'The plugin is removed');
-          }}>Remove</button>`
+          }}><${Icon} name="trash" /></button>`
         }
       </header>
-      <p><${Foreign} text=${plugin.summary} max=${400} /></p>
-      <table class="plain"><tbody>
-        <tr><th scope="row">Digest</th><td><code>${plugin.digest}</code></td></tr>
-        <tr><th scope="row">Size</th><td>${size(plugin.size_bytes)}</td></tr>
-        <tr><th scope="row">Uploaded</th><td><${Moment} at=${plugin.uploaded_at} /></td></tr>
-        <tr><th scope="row">Used by</th><td>${users.length === 0 ? html`<span class="faint">no definition</span>` : users.map((definition) => html`<a href=${`/definitions/${definition.id}`}>${definition.id}</a> `)}</td></tr>
-      </tbody></table>
-      <h2>Settings of a step</h2>
-      <div class="table-box" tabindex="0" role="region" aria-label="Settings"><table>
-        <thead><tr><th>Setting</th><th>Type</th><th>Default</th><th>Range</th><th>What it means</th></tr></thead>
-        <tbody>${properties.map(
-          ([key, property]) => html`<tr>
-            <td><code>${key}</code>${required.has(key) && html` <span class="tag">required</span>`}</td>
-            <td>${[property.type ?? (property.enum ? 'one of' : 'any')].flat().join(' or ')}</td>
-            <td><code>${property.default === undefined ? '' : JSON.stringify(property.default)}</code></td>
-            <td class="number">${property.enum ? property.enum.join(', ') : [property.minimum, property.maximum].some((end) => end !== undefined) ? `${property.minimum ?? ''} – ${property.maximum ?? ''}` : ''}</td>
-            <td>${property.description ?? ''}</td>
-          </tr>`,
-        )}</tbody>
-      </table></div>
-      <details><summary>JSON Schema</summary><pre tabindex="0">${JSON.stringify(plugin.config_schema, null, 2)}</pre></details>
+      <p class="lead"><${Foreign} text=${plugin.summary} max=${400} /></p>
+      <dl class="facts wrap">
+        <div><dt>Size</dt><dd class="number">${size(plugin.size_bytes)}</dd></div>
+        <div><dt>Uploaded</dt><dd><${Moment} at=${plugin.uploaded_at} /></dd></div>
+        <div><dt>Digest</dt><dd><button class="link mono" title="Copy" aria-label="Copy the digest" onClick=${() => act(() => navigator.clipboard.writeText(plugin.digest), 'The digest is copied')}>${plugin.digest.slice(0, 27)}…</button></dd></div>
+        <div><dt>Used by</dt><dd class="users">${users.length === 0 ? html`<span class="faint">no definition</span>` : users.map((definition) => html`<a href=${`/definitions/${definition.id}`}>${definition.id}</a> `)}</dd></div>
+      </dl>
+      <${Tabs} label="Views of the plugin" panel="plugin-view" current=${tab} choose=${(/** @type {string} */ to) => setParams({ tab: to === 'settings' ? null : to })}
+        tabs=${[
+          { name: 'settings', title: 'Settings' },
+          { name: 'try', title: 'Try it' },
+          { name: 'schema', title: 'Schema' },
+        ]} />
+      <div id="plugin-view" class="plugin-view" role="tabpanel" aria-labelledby=${`tab-${tab}`}>
+        ${tab === 'settings' && html`<${Settings} schema=${plugin.config_schema} />`}
+        ${tab === 'try' && html`<${Try} plugin=${name} schema=${plugin.config_schema ?? {}} />`}
+        ${tab === 'schema' && html`<pre tabindex="0" class="tall" aria-label="JSON Schema of the settings">${JSON.stringify(plugin.config_schema, null, 2)}</pre>`}
+      </div>
     </div>
   `;
+}
+
+/** What a step that uses it may say. @param {{schema: Schema}} props */
+function Settings({ schema }) {
+  const properties = Object.entries(schema?.properties ?? {});
+  const required = new Set(schema?.required ?? []);
+  if (properties.length === 0) return html`<${Empty} icon="settings" title="It has no settings" />`;
+  return html`<div class="table-box" tabindex="0" role="region" aria-label="Settings"><table class="plain-cells">
+    <thead><tr><th>Setting</th><th>Type</th><th>Default</th><th>Range</th><th>What it means</th></tr></thead>
+    <tbody>${properties.map(
+      ([key, property]) => html`<tr>
+        <td><code>${key}</code>${required.has(key) && html` <span class="tag">required</span>`}</td>
+        <td>${[property.type ?? (property.enum ? 'one of' : 'any')].flat().join(' or ')}</td>
+        <td><code>${property.default === undefined ? '' : JSON.stringify(property.default)}</code></td>
+        <td class="number">${property.enum ? property.enum.join(', ') : [property.minimum, property.maximum].some((end) => end !== undefined) ? `${property.minimum ?? ''} – ${property.maximum ?? ''}` : ''}</td>
+        <td><${Foreign} text=${property.description ?? ''} max=${600} /></td>
+      </tr>`,
+    )}</tbody>
+  </table></div>`;
 }

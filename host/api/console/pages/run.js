@@ -2,13 +2,17 @@
 
 import { act, confirm } from '../components/dialog.js';
 import { headline, may } from '../components/frame.js';
-import { Cause, Foreign, Lasting, Levels, Moment, Progress, State } from '../components/parts.js';
+import { Icon } from '../components/icons.js';
+import { Cause, Empty, Foreign, Json, Lasting, Levels, Moment, Progress, State } from '../components/parts.js';
+import { Tabs } from '../components/tabs.js';
 import { get, post, remove } from '../lib/api.js';
-import { count, duration, short, size, words } from '../lib/format.js';
+import { count, duration, short, size, tail, words } from '../lib/format.js';
 import { go, params, setParams } from '../lib/router.js';
 import { html, useEffect, useMemo, useState } from '../lib/view.js';
 import { useLive } from '../live/live.js';
 import { LogViewer } from '../log/viewer.js';
+import { Files } from './run/files.js';
+import { Graph } from './run/graph.js';
 import { Steps } from './run/steps.js';
 import { TaskPanel } from './run/task.js';
 import { Tasks } from './run/tasks.js';
@@ -16,11 +20,19 @@ import { Timeline } from './run/timeline.js';
 
 /** @typedef {import('../lib/types.js').RunDetail} RunDetail */
 
+const STARTED_BY = /** @type {Record<string, string>} */ ({
+  api: 'a request',
+  cli: 'bulkhead run',
+  'auto-start': 'the server’s start',
+  schedule: 'its schedule',
+});
 const ENDED = ['succeeded', 'failed', 'cancelled'];
 const TABS = [
   ['log', 'Log'],
   ['tasks', 'Tasks'],
+  ['graph', 'Graph'],
   ['timeline', 'Timeline'],
+  ['files', 'Files'],
   ['about', 'About'],
 ];
 
@@ -57,7 +69,7 @@ export function RunPage({ id }) {
     return { level: read('level'), step: read('step'), task: read('task'), contains: read('q') };
   }, [search]);
   if (!valid || gone) {
-    return html`<div class="page"><h1>There is no such run</h1><p>It may have been deleted, or its time of keeping is over. <a href="/runs">All runs</a></p></div>`;
+    return html`<div class="page"><h1>There is no such run</h1><${Empty} icon="runs" title="It may have been deleted, or its time of keeping is over."><a href="/runs">All runs</a></${Empty}></div>`;
   }
   if (!run) return html`<div class="page loading" role="status">Reading the run…</div>`;
   const panel = params.value.get('panel');
@@ -68,20 +80,14 @@ export function RunPage({ id }) {
         <${Steps} run=${run} />
         <div class="run-main">
           <${Errors} run=${run} />
-          <div class="tabs" role="tablist" aria-label="Views of the run">
-            ${TABS.map(
-              ([
-                name,
-                title,
-              ]) => html`<button role="tab" id=${`tab-${name}`} aria-selected=${tab === name} aria-controls="run-view" onClick=${() => setParams({ tab: name === 'log' ? null : name })}>
-                ${title}${name === 'tasks' ? html` <span class="faint">${short(run.tasks.total)}</span>` : ''}
-              </button>`,
-            )}
-          </div>
+          <${Tabs} label="Views of the run" panel="run-view" current=${tab} choose=${(/** @type {string} */ name) => setParams({ tab: name === 'log' ? null : name })}
+            tabs=${TABS.map(([name, title]) => ({ name, title, count: name === 'tasks' ? run.tasks.total : undefined }))} />
           <div class="run-view" id="run-view" role="tabpanel" aria-labelledby=${`tab-${tab}`}>
             ${tab === 'log' && html`<${LogViewer} run=${id} filter=${filter} start=${run.started_at ?? run.created_at} steps=${run.steps.map((step) => step.name)} />`}
             ${tab === 'tasks' && html`<${Tasks} run=${run} step=${filter.step} state=${params.value.get('state') ?? ''} />`}
+            ${tab === 'graph' && html`<${Graph} run=${run} />`}
             ${tab === 'timeline' && html`<${Timeline} run=${run} />`}
+            ${tab === 'files' && html`<${Files} run=${run} />`}
             ${tab === 'about' && html`<${About} run=${run} />`}
           </div>
         </div>
@@ -109,8 +115,18 @@ function Head({ run }) {
     setBusy(false);
     if (processed) setParams({ panel: processed.task.id });
   };
+  const retryFailed = async () => {
+    const waits = 'Those that failed or were cancelled are queued again, and the steps that were skipped because of them.';
+    if (!(await confirm({ title: 'Retry what failed?', text: waits, action: 'Retry' }))) return;
+    await command('retry');
+  };
   const again = async () => {
-    const started = await act(() => post(`/definitions/${run.definition}/runs`, { parameters: run.parameters }));
+    const started = await act(async () => {
+      /** @type {import('../lib/types.js').RunFile[]} */
+      const files = (await get(`/runs/${run.id}/files`)).items;
+      const named = Object.fromEntries(files.map((file) => [file.name, file.digest]));
+      return post(`/definitions/${run.definition}/runs`, { parameters: run.parameters, files: named });
+    });
     if (started) go(`/runs/${started.id}`);
   };
   const erase = async () => {
@@ -126,25 +142,26 @@ function Head({ run }) {
       <div class="run-title">
         <${State} state=${run.state} stopping=${run.stopping} />
         <h1><${Foreign} text=${run.name || run.definition} max=${120} /></h1>
+        <span class="run-id"><code class="faint" title=${run.id}>${tail(run.id)}</code><button class="quiet icon-only small" aria-label="Copy the run's id" title="Copy the id" onClick=${() => act(() => navigator.clipboard.writeText(run.id), 'The id is copied')}><${Icon} name="copy" size=${13} /></button></span>
         <span class="grow"></span>
         ${
           operator &&
           html`<div class="buttons">
-            ${!ended && run.state !== 'paused' && !run.stopping && html`<button onClick=${() => command('pause')}>Pause</button>`}
-            ${run.state === 'paused' && html`<button onClick=${next} disabled=${busy}>${busy ? 'Processing…' : 'Process next'}</button><button class="primary" onClick=${() => command('resume')}>Resume</button>`}
-            ${!ended && html`<button class="danger" disabled=${Boolean(run.stopping)} onClick=${cancel}>Cancel</button>`}
-            ${ended && run.tasks.failed + run.tasks.cancelled > 0 && html`<button onClick=${() => command('retry')}>Retry failed</button>`}
-            ${ended && html`<button onClick=${again}>Run again</button>`}
-            ${ended && html`<button onClick=${erase}>Delete</button>`}
+            ${!ended && run.state !== 'paused' && !run.stopping && html`<button onClick=${() => command('pause')}><${Icon} name="paused" /> Pause</button>`}
+            ${run.state === 'paused' && !run.stopping && html`<button onClick=${next} disabled=${busy} title="Run one waiting task, although the run is paused"><${Icon} name="next" /> ${busy ? 'Processing…' : 'Process next'}</button><button class="primary" onClick=${() => command('resume')}><${Icon} name="play" /> Resume</button>`}
+            ${!ended && html`<button class="danger" disabled=${Boolean(run.stopping)} onClick=${cancel}><${Icon} name="cancelled" /> Cancel</button>`}
+            ${run.state !== 'cancelled' && !run.stopping && run.tasks.failed + (ended ? run.tasks.cancelled : 0) > 0 && html`<button onClick=${retryFailed}><${Icon} name="retrying" /> Retry failed <span class="number">${short(run.tasks.failed + (ended ? run.tasks.cancelled : 0))}</span></button>`}
+            ${ended && html`<button onClick=${again}><${Icon} name="play" /> Run again</button>`}
+            ${ended && html`<button class="icon-only" aria-label="Delete" title="Delete this run" onClick=${erase}><${Icon} name="trash" /></button>`}
           </div>`
         }
       </div>
       <dl class="facts">
         <div><dt>Definition</dt><dd><a href=${`/definitions/${run.definition}`}>${run.definition}</a></dd></div>
-        <div><dt>Run</dt><dd><code>${run.id}</code></dd></div>
-        <div><dt>Started by</dt><dd>${words(run.trigger)}</dd></div>
+        <div><dt>Started by</dt><dd>${STARTED_BY[run.trigger] ?? words(run.trigger)}</dd></div>
         <div><dt>Started</dt><dd><${Moment} at=${run.started_at} none="not yet" /></dd></div>
         <div><dt>${ended ? 'Took' : 'For'}</dt><dd><${Lasting} from=${run.started_at} to=${run.ended_at} ms=${run.duration_ms} /></dd></div>
+        ${run.pace && html`<div><dt>Pace</dt><dd class="number">${run.pace.per_second >= 0.05 ? `${run.pace.per_second.toFixed(1)} tasks/s` : '–'}${run.pace.remaining_ms !== undefined && run.tasks.total > 0 ? html` <span class="faint">about ${duration(run.pace.remaining_ms)} left</span>` : ''}</dd></div>`}
         <div><dt>Tasks</dt><dd class="with-bar"><span class="number" data-testid="run-tasks">${count(run.tasks.succeeded)} / ${count(run.tasks.total)}</span><${Progress} tasks=${run.tasks} /></dd></div>
         <div><dt>Lines</dt><dd><${Levels} lines=${run.lines} /></dd></div>
         <div><dt title="processor time, greatest memory of an attempt, fuel">Cost</dt><dd>${duration(run.usage.cpu_us / 1_000)}, ${size(run.usage.peak_memory_bytes)}${run.usage.fuel ? `, ${short(run.usage.fuel)} fuel` : ''}</dd></div>
@@ -189,10 +206,11 @@ function About({ run }) {
   return html`
     <div class="about">
       <h2>Parameters</h2>
-      <pre tabindex="0">${JSON.stringify(run.parameters, null, 2)}</pre>
+      <${Json} value=${run.parameters} label="Parameters" />
       <h2>Run</h2>
       <table class="plain">
         <tbody>
+          <tr><th scope="row">Id</th><td><code>${run.id}</code></td></tr>
           <tr><th scope="row">Plan</th><td><code>${run.plan}</code></td></tr>
           <tr><th scope="row">Created</th><td><${Moment} at=${run.created_at} /></td></tr>
           <tr><th scope="row">Ended</th><td><${Moment} at=${run.ended_at} none="not yet" /></td></tr>
@@ -204,12 +222,17 @@ function About({ run }) {
         </tbody>
       </table>
       <h2>Steps</h2>
-      <table>
-        <thead><tr><th>Step</th><th>Plugin</th><th>Digest</th><th>Peak memory</th><th>Fuel</th></tr></thead>
+      <div class="table-box" tabindex="0" role="region" aria-label="Cost of the steps"><table>
+        <thead><tr><th>Step</th><th>Plugin</th><th>Digest</th><th class="right">Attempts</th><th class="right">Processor</th><th class="right">Peak memory</th><th class="right">Fuel</th></tr></thead>
         <tbody>
-          ${run.steps.map((step) => html`<tr><td>${step.name}</td><td>${step.plugin.name}</td><td><code title=${step.plugin.digest}>${step.plugin.digest.slice(7, 19)}</code></td><td>${size(step.usage.peak_memory_bytes)}</td><td>${count(step.usage.fuel)}</td></tr>`)}
+          ${run.steps.map(
+            (
+              step,
+            ) => html`<tr><td>${step.name}</td><td><a href=${`/plugins/${step.plugin.name}`}>${step.plugin.name}</a></td><td><code title=${step.plugin.digest}>${step.plugin.digest.slice(7, 19)}</code></td>
+              <td class="right number">${count(step.attempts)}</td><td class="right number">${duration(step.usage.cpu_us / 1_000)}</td><td class="right number">${size(step.usage.peak_memory_bytes)}</td><td class="right number">${step.usage.fuel ? count(step.usage.fuel) : 'not metered'}</td></tr>`,
+          )}
         </tbody>
-      </table>
+      </table></div>
     </div>
   `;
 }

@@ -4,7 +4,7 @@ import { act, confirm } from '../components/dialog.js';
 import { headline, may, session, statistics } from '../components/frame.js';
 import { Moment, Trouble } from '../components/parts.js';
 import { get, locked, post, remove, setToken, token } from '../lib/api.js';
-import { size } from '../lib/format.js';
+import { count, duration, size } from '../lib/format.js';
 import { useLoad } from '../lib/load.js';
 import { html, useEffect, useState } from '../lib/view.js';
 
@@ -12,19 +12,32 @@ export function SettingsPage() {
   useEffect(() => {
     headline.value = { title: 'Settings', state: '' };
   }, []);
+  const { value, error, reload } = useLoad('settings', (signal) => get('/settings', signal));
   const load = statistics.value?.load;
   return html`
     <div class="page">
       <header class="page-head"><h1>Settings</h1></header>
-      <h2>This server</h2>
+      <${Trouble} problem=${error} retry=${reload} />
+      <div class="halves">
+      <section class="tile"><h2>This server</h2>
       <table class="plain"><tbody>
         <tr><th scope="row">Version</th><td>${session.value?.version}</td></tr>
         <tr><th scope="row">Attempts at once</th><td>${load?.slots ?? '–'}</td></tr>
         <tr><th scope="row">Memory budget</th><td>${load ? size(load.memory_bytes) : '–'}</td></tr>
-        <tr><th scope="row">API</th><td><a href="/api/v1/openapi.json" target="_blank" rel="noreferrer">description (OpenAPI)</a></td></tr>
-      </tbody></table>
-      <p class="faint">Limits and the time that runs are kept are given when the server is started: <code>bulkhead serve --help</code>.</p>
-      <h2>You</h2>
+        <tr><th scope="row">API</th><td><a href="/api/v1/openapi.json" target="_blank" rel="noreferrer">description (OpenAPI)</a>, <a href="/metrics" target="_blank" rel="noreferrer">metrics</a></td></tr>
+      </tbody></table></section>
+      ${
+        value &&
+        html`<section class="tile"><h2>What it keeps, and its limits</h2><table class="plain"><tbody>
+          <tr><th scope="row">Ended runs</th><td>${[value.keep_ms !== undefined ? `${duration(value.keep_ms)}` : '', value.keep_runs !== undefined ? `the last ${count(value.keep_runs)}` : ''].filter(Boolean).join(', ') || 'kept until somebody deletes them'}</td></tr>
+          <tr><th scope="row">Uploaded files that no run uses</th><td>${duration(value.keep_uploads_ms)}</td></tr>
+          <tr><th scope="row">Versions of a definition</th><td>the last 100</td></tr>
+          <tr><th scope="row">Largest file, plugin, request</th><td>${size(value.file_bytes)}, ${size(value.plugin_bytes)}, ${size(value.body_bytes)}</td></tr>
+          <tr><th scope="row">Requests of one client</th><td>${value.requests_per_second ? `${count(value.requests_per_second)} a second` : 'as many as it likes'}, ${count(value.streams)} streams</td></tr>
+          <tr><th scope="row">Connections</th><td>${count(value.connections)}</td></tr>
+        </tbody></table><p class="faint">They are given when the server is started: <code>bulkhead serve --help</code>.</p></section>`
+      }
+      <section class="tile"><h2>You</h2>
       <table class="plain"><tbody>
         <tr><th scope="row">Role</th><td>${session.value?.role ?? '–'}</td></tr>
         <tr><th scope="row">Token</th><td>${session.value?.token ?? html`<span class="faint">none is needed: the server serves this machine only</span>`}
@@ -36,7 +49,9 @@ export function SettingsPage() {
               locked.value = true;
             }}>Forget it in this tab</button>`
           }</td></tr>
-      </tbody></table>
+        <tr><th scope="row">Time zone</th><td>${Intl.DateTimeFormat().resolvedOptions().timeZone}: times are told in it</td></tr>
+      </tbody></table></section>
+      </div>
       ${may('admin') && html`<${Tokens} />`}
     </div>
   `;

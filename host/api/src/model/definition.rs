@@ -3,6 +3,7 @@
 use bulkhead_core::definition as core;
 use bulkhead_engine::store::DefinitionRecord;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::Time;
@@ -50,16 +51,69 @@ pub struct DefinitionStep {
 }
 
 /// A definition with its text.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Definition {
     /// The definition.
     #[serde(flatten)]
     pub summary: DefinitionSummary,
     /// Its text, in TOML.
     pub text: String,
+    /// The JSON Schema of the parameters that it takes. Absent where it says nothing of them: then a run may have any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub parameters: Option<Box<RawValue>>,
+    /// The files that it takes. Absent where it says nothing of them: then a run may have any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<Vec<FileInput>>,
     /// What is wrong with it now, for example because a plugin was removed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub diagnostics: Vec<Diagnostic>,
+}
+
+/// A file that a definition takes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FileInput {
+    /// What its plugins call it.
+    pub name: String,
+    /// What it is for.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub description: String,
+    /// Whether there is no run without it.
+    pub required: bool,
+}
+
+/// A version of a definition.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DefinitionVersion {
+    /// Its number: 1, 2, …
+    pub version: u64,
+    /// When it was stored.
+    pub updated_at: Time,
+    /// The size of its text in bytes.
+    pub size_bytes: u64,
+}
+
+/// The text of a version of a definition.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DefinitionText {
+    /// The version.
+    #[serde(flatten)]
+    pub version: DefinitionVersion,
+    /// Its text, in TOML.
+    pub text: String,
+}
+
+/// Something is wrong with what a run was to be started with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct InputProblem {
+    /// Which input: `parameters.NAME` or `files.NAME`.
+    #[schema(example = "parameters.count")]
+    pub input: String,
+    /// What is wrong, in a sentence without a full stop.
+    pub message: String,
+    /// What to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
 }
 
 /// What the check of a definition found.
@@ -90,6 +144,42 @@ pub struct Diagnostic {
     /// What to do: the nearest right name, the range that is allowed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
+}
+
+impl From<&core::InputError> for InputProblem {
+    fn from(error: &core::InputError) -> Self {
+        let core::InputError { input, message, help } = error;
+        Self { input: input.clone(), message: message.clone(), help: help.clone() }
+    }
+}
+
+impl From<&core::FileInput> for FileInput {
+    fn from(file: &core::FileInput) -> Self {
+        let core::FileInput { name, description, required } = file;
+        Self { name: name.to_string(), description: description.clone(), required: *required }
+    }
+}
+
+impl From<&DefinitionRecord> for DefinitionVersion {
+    fn from(record: &DefinitionRecord) -> Self {
+        Self { version: record.version, updated_at: record.updated_at.into(), size_bytes: record.text.len() as u64 }
+    }
+}
+
+impl Definition {
+    /// A stored definition, with what its text means where it is valid, and what is wrong with it where it is not.
+    pub fn new(record: &DefinitionRecord, meaning: Option<&core::Definition>, diagnostics: Vec<Diagnostic>) -> Self {
+        let inputs = meaning.map(|meaning| &meaning.inputs);
+        Self {
+            summary: DefinitionSummary::new(record, meaning),
+            text: record.text.to_string(),
+            parameters: inputs
+                .and_then(|inputs| inputs.parameters.as_ref())
+                .map(|parameters| super::task::raw_json(parameters.schema())),
+            files: inputs.and_then(|inputs| inputs.files.as_ref()).map(|files| files.iter().map(Into::into).collect()),
+            diagnostics,
+        }
+    }
 }
 
 impl From<&core::Diagnostic> for Diagnostic {

@@ -1,5 +1,6 @@
 //! Uploaded files, artifacts and outputs.
 
+use bulkhead_core::id::RunId;
 use bulkhead_core::plan::Plan;
 use bulkhead_engine::files;
 use serde::{Deserialize, Serialize};
@@ -50,6 +51,20 @@ pub struct Artifact {
     pub created_at: Time,
 }
 
+/// An artifact with the run that left it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RunArtifact {
+    /// The run.
+    pub run: String,
+    /// The definition that it executes.
+    pub definition: String,
+    /// The definition's name for people, as it was then.
+    pub run_name: String,
+    /// The artifact.
+    #[serde(flatten)]
+    pub artifact: Artifact,
+}
+
 /// A task with what it came to.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct StepOutput {
@@ -95,6 +110,14 @@ impl Artifact {
             content_type: content_type.to_string(),
             created_at: (*created_at).into(),
         }
+    }
+}
+
+impl RunArtifact {
+    /// An artifact of a run of this plan.
+    pub fn new(run: RunId, record: &files::ArtifactRecord, plan: &Plan) -> Self {
+        let artifact = Artifact::new(record, plan);
+        Self { run: run.to_string(), definition: plan.definition.to_string(), run_name: plan.name.clone(), artifact }
     }
 }
 

@@ -4,9 +4,11 @@
 //! states, causes and levels are the core's. A field that has no value is left out or null; a client takes both, and it
 //! ignores fields that it does not know, because a minor version may add some.
 
+mod bulk;
 mod definition;
 mod event;
 mod file;
+mod letter;
 mod log;
 mod page;
 mod plugin;
@@ -17,12 +19,18 @@ mod schedule;
 mod statistics;
 mod task;
 mod time;
+mod timeline;
 mod token;
 mod watch;
 
-pub use definition::{Definition, DefinitionStep, DefinitionSummary, Diagnostic, Validation};
+pub use bulk::{BulkAction, BulkRequest, BulkResult, RunSelection};
+pub use definition::{
+    Definition, DefinitionStep, DefinitionSummary, DefinitionText, DefinitionVersion, Diagnostic, FileInput, InputProblem,
+    Validation,
+};
 pub use event::{Event, EventGap, EventKind};
-pub use file::{Artifact, File, RunFile, StepOutput};
+pub use file::{Artifact, File, RunArtifact, RunFile, StepOutput};
+pub use letter::{DeadLetterDetail, DeadLetterGroup, DeadLetterRun, DeadLetters};
 pub use log::{Level, LogLine, LogPage, Source, StreamEnd};
 pub use page::Page;
 pub use plugin::{Plugin, PluginDetail};
@@ -33,8 +41,9 @@ pub use run::{
     StopReason, TaskCounts, Trigger, TriggerRequest, Usage,
 };
 pub use schedule::{Fire, FireCounts, Schedule, ScheduleDetail, SchedulePreview};
-pub use statistics::{Health, History, HistorySample, Load, Readiness, Session, Statistics};
+pub use statistics::{Health, History, HistorySample, Load, Readiness, Session, Settings, Statistics};
 pub use task::{Attempt, AttemptDetail, AttemptEnd, Processed, Progress, Task, TaskDetail, TaskPage, TaskStatus};
 pub use time::Time;
+pub use timeline::{StepTimeline, Timeline, TimelineAttempt};
 pub use token::{NewToken, NewTokenRequest, Role, Token};
 pub use watch::{WatchLog, WatchRequest, WatchRuns, Watched, WatchedGone, WatchedLines, WatchedRuns};

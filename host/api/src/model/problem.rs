@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Diagnostic, Failure};
+use super::{Diagnostic, Failure, InputProblem};
 
 /// An error, as RFC 9457 describes it (`application/problem+json`).
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
@@ -23,6 +23,9 @@ pub struct Problem {
     /// Everything that is wrong with a definition.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub diagnostics: Vec<Diagnostic>,
+    /// Everything that is wrong with what a run was to be started with.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inputs: Vec<InputProblem>,
     /// How a plugin failed when it was inspected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,

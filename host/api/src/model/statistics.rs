@@ -114,6 +114,31 @@ pub struct Session {
     pub version: String,
 }
 
+/// What whoever started the server decided.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Settings {
+    /// The largest body of a request, in bytes.
+    pub body_bytes: u64,
+    /// The largest component that may be uploaded, in bytes.
+    pub plugin_bytes: u64,
+    /// The largest file that may be uploaded, in bytes.
+    pub file_bytes: u64,
+    /// Requests a second that one client may make for as long as it likes; 0 for no limit.
+    pub requests_per_second: u32,
+    /// The most streams that one client may have open.
+    pub streams: u64,
+    /// The most connections of all clients.
+    pub connections: u64,
+    /// How long ended runs are kept, in milliseconds. Absent where time removes none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep_ms: Option<u64>,
+    /// How many ended runs are kept. Absent where all are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep_runs: Option<u64>,
+    /// How long an uploaded file is kept that no run was started with since, in milliseconds.
+    pub keep_uploads_ms: u64,
+}
+
 impl Statistics {
     /// The counters of a store and of a worker.
     pub fn new(statistics: &store::Statistics, load: engine::Load, at: Time) -> Self {

@@ -11,8 +11,8 @@ use utoipa::IntoParams;
 
 use super::{entity_tag, json};
 use crate::cursor::Cursor as _;
-use crate::extract::{self, Path, Query, TOML, header_text, invalid, limit};
-use crate::model::{Definition, DefinitionSummary, Page, Validation};
+use crate::extract::{self, Path, PathParts, Query, TOML, header_text, invalid, limit};
+use crate::model::{Definition, DefinitionSummary, DefinitionText, DefinitionVersion, Page, Validation};
 use crate::problem::{ApiError, ApiResult, ProblemKind};
 use crate::state::ApiState;
 
@@ -95,8 +95,7 @@ pub(crate) async fn put(State(state): State<ApiState>, Path(id): Path<Name>, req
         StoreError::Conflict(detail) if expected.is_some() => ApiError::new(ProblemKind::PreconditionFailed, detail),
         error => error.into(),
     })?;
-    let summary = DefinitionSummary::new(&record, Some(&definition));
-    let mut response = json(&Definition { summary, text: record.text.to_string(), diagnostics: Vec::new() });
+    let mut response = json(&Definition::new(&record, Some(&definition), Vec::new()));
     if record.version == 1 {
         *response.status_mut() = StatusCode::CREATED;
     }
@@ -124,9 +123,42 @@ pub(crate) async fn validate(State(state): State<ApiState>, request: Request) ->
     Ok(json(&validation))
 }
 
+/// List a definition's versions
+///
+/// The newest first: the one that it has, and the last 100 before.
+#[utoipa::path(
+    get, path = "/api/v1/definitions/{id}/versions", tag = "definitions",
+    params(("id" = String, Path, description = "The definition's id"), DefinitionsQuery),
+    responses((status = OK, body = Page<DefinitionVersion>))
+)]
+pub(crate) async fn versions(
+    State(state): State<ApiState>,
+    Path(id): Path<Name>,
+    Query(query): Query<DefinitionsQuery>,
+) -> ApiResult<Response> {
+    let limit = limit(query.limit, 100, 500)?;
+    let before = u64::decode(query.cursor.as_deref())?;
+    let records = state.store.definition_versions(id, before, limit + 1).await?;
+    Ok(json(&super::page(records, limit, |record| record.version.encode(), |record| DefinitionVersion::from(record))))
+}
+
+/// Get a version of a definition
+#[utoipa::path(
+    get, path = "/api/v1/definitions/{id}/versions/{version}", tag = "definitions",
+    params(("id" = String, Path, description = "The definition's id"), ("version" = u64, Path, description = "The version")),
+    responses((status = OK, body = DefinitionText))
+)]
+pub(crate) async fn version(State(state): State<ApiState>, parts: PathParts<2>) -> ApiResult<Response> {
+    let PathParts([id, version]) = parts;
+    let id = id.parse::<Name>().map_err(|error| invalid("id", error))?;
+    let version = version.parse().map_err(|error| invalid("version", error))?;
+    let record = state.store.definition_version(id, version).await?;
+    Ok(json(&DefinitionText { version: (&record).into(), text: record.text.to_string() }))
+}
+
 /// Remove a definition
 ///
-/// Its runs stay.
+/// With its versions. Its runs stay.
 #[utoipa::path(
     delete, path = "/api/v1/definitions/{id}", tag = "definitions",
     params(("id" = String, Path, description = "The definition's id")), responses((status = NO_CONTENT, description = "It is gone"))
@@ -143,8 +175,7 @@ async fn described(state: &ApiState, record: &DefinitionRecord) -> ApiResult<Def
         Err(JobError::Invalid(diagnostics)) => (None, diagnostics.0.iter().map(Into::into).collect()),
         Err(error) => return Err(error.into()),
     };
-    let summary = DefinitionSummary::new(record, checked.as_deref());
-    Ok(Definition { summary, text: record.text.to_string(), diagnostics })
+    Ok(Definition::new(record, checked.as_deref(), diagnostics))
 }
 
 /// The version that a request wants to replace; 0 for none.

@@ -5,7 +5,7 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use bulkhead_core::artifact::FileName;
+use bulkhead_core::artifact::{ContentType, FileName};
 use bulkhead_core::id::{Digest, RunId};
 use bulkhead_engine::files::{ArtifactPlace, ArtifactRecord};
 use bulkhead_engine::store::StoreError;
@@ -19,7 +19,7 @@ use super::{entity_tag, json};
 use crate::cursor::Cursor as _;
 use crate::extract::{Path, PathParts, Query, header_text, invalid, limit};
 use crate::limit::Client;
-use crate::model::{Artifact, File, Page, RunFile};
+use crate::model::{Artifact, File, Page, RunArtifact, RunFile};
 use crate::problem::{ApiError, ApiResult, ProblemKind};
 use crate::sse;
 use crate::state::ApiState;
@@ -119,6 +119,44 @@ pub(crate) async fn artifacts(
     Ok(json(&super::page(found, limit, |found| place(found).encode(), |found| Artifact::new(found, &plan))))
 }
 
+/// Which artifacts of all.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct LatestQuery {
+    /// `next` of the page before.
+    cursor: Option<String>,
+    /// How many, 1 to 1,000; 100 where absent.
+    limit: Option<usize>,
+}
+
+/// List all artifacts
+///
+/// Of all runs, those of the newest run first.
+#[utoipa::path(
+    get, path = "/api/v1/artifacts", tag = "files",
+    params(LatestQuery), responses((status = OK, body = Page<RunArtifact>))
+)]
+pub(crate) async fn latest(State(state): State<ApiState>, Query(query): Query<LatestQuery>) -> ApiResult<Response> {
+    let limit = limit(query.limit, 100, 1_000)?;
+    let before = <(RunId, ArtifactPlace)>::decode(query.cursor.as_deref())?;
+    let mut found = state.store.latest_artifacts(before, limit + 1).await?;
+    let more = found.len() > limit;
+    found.truncate(limit);
+    let place = |(run, found): &(RunId, ArtifactRecord)| {
+        (*run, ArtifactPlace { step: found.step, name: found.name.clone(), task: found.task }).encode()
+    };
+    let next = found.last().filter(|_| more).map(place);
+    let mut items = Vec::with_capacity(found.len());
+    for (run, found) in &found {
+        // Absent where the run is being removed.
+        if let Some(plan) = state.plan_of_id(*run).await? {
+            items.push(RunArtifact::new(*run, found, &plan));
+        }
+    }
+    Ok(json(&Page { items, next }))
+}
+
 /// Which of several artifacts with the same name.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields, default)]
@@ -160,29 +198,67 @@ pub(crate) async fn download(
     let plan = state.store.run(id).await?.plan;
     let step = step_named(&plan, &step)?;
     let found = state.store.artifact(id, step, name, query.task).await?;
-    let tag = entity_tag(found.digest.hex());
+    send(state, &found.name, found.digest, found.size, &found.content_type, &headers)
+}
+
+/// Download a file that a run was started with
+///
+/// Or a part of it, as for artifacts.
+#[utoipa::path(
+    get, path = "/api/v1/runs/{id}/files/{name}", tag = "files",
+    params(
+        ("id" = String, Path, description = "The run's id"),
+        ("name" = String, Path, description = "The file's name"),
+        ("Range" = Option<String>, Header, description = "One range of bytes"),
+    ),
+    responses(
+        (status = OK, content((Vec<u8> = "application/octet-stream")), description = "The content"),
+        (status = PARTIAL_CONTENT, content((Vec<u8> = "application/octet-stream")), description = "The range"),
+        (status = NOT_MODIFIED, description = "The client has it")
+    )
+)]
+pub(crate) async fn download_file(State(state): State<ApiState>, parts: PathParts<2>, headers: HeaderMap) -> ApiResult<Response> {
+    let PathParts([id, name]) = parts;
+    let id: RunId = id.parse().map_err(|error| invalid("id", error))?;
+    let name: FileName = name.parse().map_err(|error| invalid("name", error))?;
+    let found = state.store.run_files(id).await?.into_iter().find(|file| file.name == name);
+    let found = found.ok_or(StoreError::NotFound("file"))?;
+    let content_type = name.content_type();
+    send(state, &name, found.digest, found.size, &content_type, &headers)
+}
+
+/// Content, or the part of it that is asked for.
+fn send(
+    state: ApiState,
+    name: &FileName,
+    digest: Digest,
+    size: u64,
+    content_type: &ContentType,
+    headers: &HeaderMap,
+) -> ApiResult<Response> {
+    let tag = entity_tag(digest.hex());
     let is_tag = |text: &str| tag.as_ref().and_then(|tag| tag.to_str().ok()) == Some(text.trim());
-    if header_text(&headers, header::IF_NONE_MATCH)?.is_some_and(|tags| tags.trim() == "*" || tags.split(',').any(is_tag)) {
+    if header_text(headers, header::IF_NONE_MATCH)?.is_some_and(|tags| tags.trim() == "*" || tags.split(',').any(is_tag)) {
         let mut response = StatusCode::NOT_MODIFIED.into_response();
         tag.map(|tag| response.headers_mut().insert(header::ETAG, tag));
         return Ok(response);
     }
-    let wanted = header_text(&headers, header::RANGE)?;
-    let same = header_text(&headers, header::IF_RANGE)?.is_none_or(is_tag);
-    let range = match wanted.filter(|_| same).map_or(Wanted::All, |range| range_of(range, found.size)) {
+    let wanted = header_text(headers, header::RANGE)?;
+    let same = header_text(headers, header::IF_RANGE)?.is_none_or(is_tag);
+    let range = match wanted.filter(|_| same).map_or(Wanted::All, |range| range_of(range, size)) {
         Wanted::All => None,
         Wanted::Part(first, last) => Some((first, last)),
         Wanted::Nothing => {
-            let detail = format!("the artifact has {} bytes, and none of the range `{}`", found.size, wanted.unwrap_or_default());
+            let detail = format!("the artifact has {} bytes, and none of the range `{}`", size, wanted.unwrap_or_default());
             let mut response = ApiError::new(ProblemKind::RangeNotSatisfiable, detail).into_response();
-            if let Ok(range) = HeaderValue::from_str(&format!("bytes */{}", found.size)) {
+            if let Ok(range) = HeaderValue::from_str(&format!("bytes */{}", size)) {
                 response.headers_mut().insert(header::CONTENT_RANGE, range);
             }
             return Ok(response);
         }
     };
-    let (first, length) = range.map_or((0, found.size), |(first, last)| (first, last + 1 - first));
-    let mut response = Body::from_stream(pieces(state, found.digest, first, length)).into_response();
+    let (first, length) = range.map_or((0, size), |(first, last)| (first, last + 1 - first));
+    let mut response = Body::from_stream(pieces(state, digest, first, length)).into_response();
     let out = response.headers_mut();
     // What a plugin wrote is never shown as a page of this server.
     out.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -190,12 +266,12 @@ pub(crate) async fn download(
     out.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     out.insert(header::CONTENT_LENGTH, length.into());
     let text = |text: String| HeaderValue::from_str(&text).ok();
-    let disposition = text(format!("attachment; filename=\"{}\"", found.name));
+    let disposition = text(format!("attachment; filename=\"{}\"", name));
     disposition.map(|disposition| out.insert(header::CONTENT_DISPOSITION, disposition));
-    text(found.content_type.to_string()).map(|content_type| out.insert(header::CONTENT_TYPE, content_type));
+    text(content_type.to_string()).map(|content_type| out.insert(header::CONTENT_TYPE, content_type));
     tag.map(|tag| out.insert(header::ETAG, tag));
     if let Some((first, last)) = range {
-        text(format!("bytes {first}-{last}/{}", found.size)).map(|range| out.insert(header::CONTENT_RANGE, range));
+        text(format!("bytes {first}-{last}/{}", size)).map(|range| out.insert(header::CONTENT_RANGE, range));
         *response.status_mut() = StatusCode::PARTIAL_CONTENT;
     }
     Ok(response)

@@ -1,16 +1,20 @@
 //! The routes, one file for each resource.
 
+pub(crate) mod bulk;
 pub(crate) mod definitions;
 pub(crate) mod events;
 pub(crate) mod files;
+pub(crate) mod letters;
 pub(crate) mod logs;
 pub(crate) mod orders;
 pub(crate) mod outputs;
 pub(crate) mod plugins;
 pub(crate) mod runs;
 pub(crate) mod schedules;
+pub(crate) mod selection;
 pub(crate) mod system;
 pub(crate) mod tasks;
+pub(crate) mod timeline;
 pub(crate) mod tokens;
 pub(crate) mod trigger;
 pub(crate) mod wait;

@@ -6,24 +6,20 @@ use axum::response::{IntoResponse, Response};
 use bulkhead_core::failure::{CAUSE_NAMES, CauseSet, FailureFilter};
 use bulkhead_core::id::RunId;
 use bulkhead_core::machine::RunCommand;
-use bulkhead_core::name::Name;
 use bulkhead_core::run::RunStatus as CoreRunStatus;
-use bulkhead_engine::store::{RunFilter, RunView, StoreError, StoreResult, TaskFilter};
+use bulkhead_engine::store::{RunView, StoreError, StoreResult, TaskFilter};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::json;
+use super::selection::{Found, Selection};
 use super::tasks::step_named;
 use super::wait::{Answer, Until, wait};
 use crate::cursor::Cursor as _;
 use crate::extract::{List, Path, Query, Wait, header_text, invalid, limit, nearest};
-use crate::model::{Moment, Retried, Run, RunDetail, RunPage, RunStatus, Time};
+use crate::model::{Moment, Retried, RunDetail, RunPage, RunSelection, RunStatus, Time};
 use crate::problem::{ApiError, ApiResult, ProblemKind};
 use crate::state::ApiState;
-
-/// The runs of one read where the store can't tell which are wanted, and of all reads for one page.
-const RUNS_PER_READ: usize = 500;
-const MAX_RUNS_LOOKED_AT: usize = 5_000;
 
 /// Which runs.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -45,6 +41,11 @@ pub(crate) struct RunsQuery {
     since: Option<Time>,
     /// Created before.
     until: Option<Time>,
+    /// That took at least so long (`500ms`, `30s`, `5m`, `12h`, `7d`), from the start to the end, or to now. None that has not started.
+    #[param(example = "5m")]
+    min_duration: Option<String>,
+    /// That took at most so long, likewise.
+    max_duration: Option<String>,
     /// `next` of the page before.
     cursor: Option<String>,
     /// How many, 1 to 500; 50 where absent.
@@ -53,58 +54,28 @@ pub(crate) struct RunsQuery {
 
 /// List runs
 ///
-/// The newest first, with the number of all runs by state. For `tag`, `cause` and `text` the server looks through 5,000 runs at
-/// most: then a page may be short, or empty, and have a `next` all the same.
+/// The newest first, with the number of all runs by state. For `tag`, `cause`, `text` and durations the server looks through some
+/// 5,000 runs at most: then a page may be short, or empty, and have a `next` all the same.
 #[utoipa::path(get, path = "/api/v1/runs", tag = "runs", params(RunsQuery), responses((status = OK, body = RunPage)))]
 pub(crate) async fn list(State(state): State<ApiState>, Query(query): Query<RunsQuery>) -> ApiResult<Response> {
     let limit = limit(query.limit, 50, 500)?;
-    let filter = RunFilter {
-        statuses: query.state.0.into_iter().map(core_status).collect(),
-        definition: query
-            .definition
-            .map(|name| name.parse::<Name>().map_err(|error| invalid("definition", error)))
-            .transpose()?,
-        since: query.since.map(Into::into),
-        until: query.until.map(Into::into),
-    };
-    let text = query.text.map(|text| text.to_lowercase());
-    let wanted = |run: &Run| {
-        query.tag.as_ref().is_none_or(|tag| run.tags.contains(tag))
-            && query.cause.as_ref().is_none_or(|cause| run.failure.as_ref().is_some_and(|failure| failure.cause == *cause))
-            && text
-                .as_ref()
-                .is_none_or(|text| [&run.id, &run.name, &run.definition].iter().any(|part| part.to_lowercase().contains(text)))
-    };
-    let narrow = query.tag.is_some() || query.cause.is_some() || text.is_some();
-    let mut before = RunId::decode(query.cursor.as_deref())?;
-    let (mut items, mut looked, mut next) = (Vec::with_capacity(limit), 0, None);
-    loop {
-        let read = if narrow { RUNS_PER_READ } else { limit };
-        let mut runs = state.store.runs(filter.clone(), before, read + 1).await?;
-        let more = runs.len() > read;
-        runs.truncate(read);
-        looked += runs.len();
-        for (at, run) in runs.iter().enumerate() {
-            match state.plan_of(run).await {
-                Ok(plan) => items.extend(Some(Run::new(run, &plan)).filter(&wanted)),
-                // Deleted since the list was read.
-                Err(bulkhead_engine::store::StoreError::NotFound(_)) => {}
-                Err(error) => return Err(error.into()),
-            }
-            before = Some(run.id);
-            if items.len() == limit {
-                next = (more || at + 1 < runs.len()).then(|| run.id.encode());
-                break;
-            }
-        }
-        if items.len() == limit || !more {
-            break;
-        }
-        if !narrow || looked >= MAX_RUNS_LOOKED_AT {
-            next = before.as_ref().map(RunId::encode);
-            break;
-        }
-    }
+    let before = RunId::decode(query.cursor.as_deref())?;
+    let RunsQuery { state: List(states), definition, tag, cause, text, since, until, min_duration, max_duration, .. } = query;
+    let selection = Selection::new(RunSelection {
+        state: states,
+        definition,
+        tag,
+        cause,
+        text,
+        since,
+        until,
+        min_duration,
+        max_duration,
+        ids: Vec::new(),
+    })?;
+    let Found { runs, next } = selection.find(&state, before, limit).await?;
+    let items = runs.into_iter().map(|(_, run)| run).collect();
+    let next = next.as_ref().map(RunId::encode);
     let counts = state.store.statistics().await?.runs.into();
     Ok(json(&RunPage { items, next, counts }))
 }
@@ -309,15 +280,4 @@ pub(crate) fn bare(view: &RunView) -> RunDetail {
 
 fn unwritable(error: impl std::fmt::Display) -> ApiError {
     ApiError::new(ProblemKind::Internal, format!("the answer can't be written: {error}"))
-}
-
-fn core_status(status: RunStatus) -> CoreRunStatus {
-    match status {
-        RunStatus::Queued => CoreRunStatus::Queued,
-        RunStatus::Running => CoreRunStatus::Running,
-        RunStatus::Paused => CoreRunStatus::Paused,
-        RunStatus::Succeeded => CoreRunStatus::Succeeded,
-        RunStatus::Failed => CoreRunStatus::Failed,
-        RunStatus::Cancelled => CoreRunStatus::Cancelled,
-    }
 }

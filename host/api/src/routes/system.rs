@@ -4,11 +4,13 @@ use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
+use bulkhead_engine::files::UPLOAD_KEPT;
 use bulkhead_engine::store::StoreResult;
 
 use super::json;
 use crate::auth::Caller;
-use crate::model::{Health, History, Readiness, Session, Statistics};
+use crate::config::ApiConfig;
+use crate::model::{Health, History, Readiness, Session, Settings, Statistics};
 use crate::problem::{ApiError, ApiResult, ProblemKind};
 use crate::state::ApiState;
 use crate::{history, metrics};
@@ -79,6 +81,26 @@ pub(crate) async fn read_statistics(state: &ApiState) -> StoreResult<Statistics>
 pub(crate) async fn session(State(state): State<ApiState>, Extension(caller): Extension<Caller>) -> Response {
     let token = caller.token.map(|(name, _)| name.to_string());
     json(&Session { token, role: caller.role.into(), version: state.config.version.clone() })
+}
+
+/// Get settings
+///
+/// Limits, and how long things are kept: what whoever started the server decided.
+#[utoipa::path(get, path = "/api/v1/settings", tag = "system", responses((status = OK, body = Settings)))]
+pub(crate) async fn settings(State(state): State<ApiState>) -> Response {
+    let ApiConfig { body_limit, upload_limit, file_limit, rate, connections, streams, retention, .. } = &state.config;
+    let millis = |span: std::time::Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+    json(&Settings {
+        body_bytes: *body_limit as u64,
+        plugin_bytes: *upload_limit as u64,
+        file_bytes: *file_limit,
+        requests_per_second: rate.per_second,
+        streams: *streams as u64,
+        connections: *connections as u64,
+        keep_ms: retention.age.map(millis),
+        keep_runs: retention.count,
+        keep_uploads_ms: millis(UPLOAD_KEPT),
+    })
 }
 
 /// Get this description

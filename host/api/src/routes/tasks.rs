@@ -34,6 +34,10 @@ pub(crate) struct TasksQuery {
     cause: List<String>,
     /// With this text in the failure's message.
     text: Option<String>,
+    /// Dead letters of the group with this id.
+    letter: Option<String>,
+    /// From this number of the step's tasks on; with `step`, and without `cursor`.
+    from: Option<u32>,
     /// `next` of the page before.
     cursor: Option<String>,
     /// How many, 1 to 1,000; 100 where absent.
@@ -56,9 +60,15 @@ pub(crate) async fn list(
     let after = TaskId::decode(query.cursor.as_deref())?;
     let view = state.store.run(id).await?;
     let step = query.step.map(|name| step_named(&view.plan, &name)).transpose()?;
+    let after = match (query.from, step, after) {
+        (None, _, after) => after,
+        (Some(from), Some(step), None) => from.checked_sub(1).map(|before| TaskId::new(id, step, before)),
+        (Some(_), _, _) => return Err(invalid("from", "it counts the tasks of a step: give `step` with it, and no `cursor`")),
+    };
+    let letter = query.letter.map(|letter| letter.parse().map_err(|error| invalid("letter", error))).transpose()?;
     let failure = failure_filter(&query.cause.0, query.text)?;
     let failure = (!failure.is_all()).then_some(failure);
-    let filter = TaskFilter { statuses: query.state.0.into_iter().map(core_status).collect(), step, failure };
+    let filter = TaskFilter { statuses: query.state.0.into_iter().map(core_status).collect(), step, failure, letter };
     let tasks = state.store.tasks(id, filter, after, limit + 1).await?;
     let page = super::page(tasks, limit, |task| task.id.encode(), |task| Task::new(task, &view.plan));
     let counts = step.map_or_else(|| view.run.tasks(), |step| view.run.step(step).tasks);

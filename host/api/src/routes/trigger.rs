@@ -40,6 +40,18 @@ pub(crate) struct TriggerQuery {
     wait: Option<Wait>,
 }
 
+/// How to start a run of a text.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct TextQuery {
+    /// Start it paused: none of its tasks starts before it is resumed, but those that `process-next` takes.
+    paused: bool,
+    /// Wait so long at most (`30s`, `500ms`, at most 60 s) for the run's end, and answer with the run as it is then.
+    #[param(value_type = Option<String>, example = "30s")]
+    wait: Option<Wait>,
+}
+
 /// Start a run
 ///
 /// Of a stored definition, with the plugins that its names mean now. With `Idempotency-Key` a request that is repeated starts one
@@ -74,30 +86,31 @@ pub(crate) async fn stored(
 /// role that storing it needs.
 #[utoipa::path(
     post, path = "/api/v1/runs", tag = "runs",
-    params(TriggerQuery,
+    params(TextQuery,
         ("Idempotency-Key" = Option<String>, Header, description = "A text of the client's, up to 255 characters: the run is started once")),
     request_body(content = String, content_type = "application/toml"),
     responses((status = CREATED, body = RunDetail), (status = OK, body = RunDetail, description = "It was started before"))
 )]
 pub(crate) async fn text(
     State(state): State<ApiState>,
-    Query(query): Query<TriggerQuery>,
+    Query(query): Query<TextQuery>,
     Extension(caller): Extension<Caller>,
     request: Request,
 ) -> ApiResult<Response> {
     let headers = request.headers().clone();
     let body = extract::body(request, state.config.body_limit).await?;
     let text = extract::toml(&headers, &body)?;
-    let idempotency = idempotency(&headers, &caller, "", &body)?;
+    let what = if query.paused { "paused" } else { "" };
+    let idempotency = idempotency(&headers, &caller, what, &body)?;
     let request = RunRequest {
         parameters: None,
         files: Default::default(),
         trigger: Trigger::Api,
-        paused: false,
+        paused: query.paused,
         idempotency,
         random: rand::random(),
     };
-    answer(&state, state.jobs.run(&text, request).await, query).await
+    answer(&state, state.jobs.run(&text, request).await, TriggerQuery { wait: query.wait }).await
 }
 
 /// A run's files, checked.

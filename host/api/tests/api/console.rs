@@ -7,8 +7,21 @@ use tokio::net::TcpStream;
 
 use crate::support::Server;
 
-const PAGES: [&str; 9] =
-    ["/", "/runs", "/runs/run_1", "/definitions", "/definitions/x", "/plugins", "/plugins/x", "/dead-letters", "/settings"];
+const PAGES: [&str; 13] = [
+    "/",
+    "/runs",
+    "/runs/run_1",
+    "/definitions",
+    "/definitions/x",
+    "/plugins",
+    "/plugins/x",
+    "/schedules",
+    "/schedules/x",
+    "/dead-letters",
+    "/dead-letters/x",
+    "/artifacts",
+    "/settings",
+];
 
 #[tokio::test]
 async fn every_address_of_the_console_is_its_page_for_everybody() {

@@ -1,6 +1,7 @@
 //! The API as a client sees it: a router on a memory store, with an engine whose executor is a stub.
 
 mod auth;
+mod bulk;
 mod console;
 mod definitions;
 mod errors;

@@ -32,7 +32,7 @@ pub(crate) const COMPONENT: &[u8] = b"\0asm stub";
 
 const SCHEMA: &str = r#"{"type":"object","additionalProperties":false,"properties":{
     "workers":{"type":"integer","minimum":0},"lines":{"type":"integer","minimum":0},
-    "fail":{"type":"boolean"},"hold":{"type":"boolean"}}}"#;
+    "fail":{"type":"boolean"},"reason":{"type":"string"},"hold":{"type":"boolean"}}}"#;
 
 /// What a step asks of the stub.
 #[derive(Default, Deserialize)]
@@ -44,6 +44,8 @@ struct Config {
     lines: u32,
     /// Each task fails in the end.
     fail: bool,
+    /// And says this, with its number.
+    reason: Option<String>,
     /// Each task waits, after its lines, until the test lets it go on.
     hold: bool,
 }
@@ -76,7 +78,9 @@ impl Stub {
             }
         }
         if config.fail {
-            let failure = Failure::new(Cause::Panic, "told to fail").with_backtrace(Some("0: stub!run".to_owned()));
+            let reason = config.reason.map(|reason| format!("{reason} {}", host.claimed().task.index));
+            let reason = reason.unwrap_or_else(|| "told to fail".to_owned());
+            let failure = Failure::new(Cause::Panic, reason).with_backtrace(Some("0: stub!run".to_owned()));
             return ExecutionEnd::Failed(failure);
         }
         ExecutionEnd::Succeeded("{\"done\":true}".into())

@@ -106,6 +106,12 @@ impl Client {
         self.read(response).await
     }
 
+    /// Has something done that JSON describes.
+    pub(crate) async fn post_json<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> CliResult<T> {
+        let response = self.send(self.request(Method::POST, path).json(body).timeout(ANSWER_LIMIT)).await?;
+        self.read(response).await
+    }
+
     /// Replaces something by JSON.
     pub(crate) async fn put_json<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> CliResult<T> {
         let response = self.send(self.request(Method::PUT, path).json(body).timeout(ANSWER_LIMIT)).await?;

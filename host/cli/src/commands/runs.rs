@@ -1,9 +1,13 @@
 //! The client commands about runs: trigger, list, show, wait, follow, cancel, pause, resume.
 
-use bulkhead_api::model::{LogLine, LogPage, Run, RunDetail, RunStatus, Task, TriggerRequest};
+use bulkhead_api::model::{
+    BulkAction, BulkRequest, BulkResult, LogLine, LogPage, Run, RunDetail, RunSelection, RunStatus, Task, Time, TriggerRequest,
+};
 use serde_json::value::RawValue;
 
-use crate::args::{LineFormat, ListRunsArgs, LogsArgs, RunIdArgs, RunsArgs, RunsCommand, TriggerArgs};
+use crate::args::{
+    LineFormat, ListRunsArgs, LogsArgs, ManyRunsArgs, RunFilterArgs, RunIdArgs, RunsArgs, RunsCommand, TriggerArgs,
+};
 use crate::client::{Client, LogFilter, follow_log, wait_for_end};
 use crate::commands::files::upload_all;
 use crate::error::{CliError, CliResult};
@@ -54,16 +58,27 @@ pub(crate) async fn runs(args: RunsArgs, output: &Output) -> CliResult<u8> {
             wait_for_end(&client, &run_path(&id)).await?;
             end(&client, &id, output).await
         }
-        Some(RunsCommand::Delete { id }) => {
-            client.delete(&run_path(&id)).await?;
-            Ok(exit_codes::SUCCEEDED)
-        }
+        Some(RunsCommand::Cancel(many)) => act(&client, BulkAction::Cancel, many, output).await,
+        Some(RunsCommand::Retry(many)) => act(&client, BulkAction::Retry, many, output).await,
+        Some(RunsCommand::Delete(many)) => act(&client, BulkAction::Delete, many, output).await,
     }
 }
 
 async fn list(client: &Client, args: ListRunsArgs, output: &Output) -> CliResult<u8> {
-    let mut query = states(&args.state);
-    query.extend(args.definition.map(|definition| ("definition", definition)));
+    let RunFilterArgs { state, definition, tag, cause, text, since, until, min_duration, max_duration } = args.filter;
+    let mut query = states(&state);
+    for (name, value) in [
+        ("definition", definition),
+        ("tag", tag),
+        ("cause", cause),
+        ("text", text),
+        ("since", since),
+        ("until", until),
+        ("min_duration", min_duration),
+        ("max_duration", max_duration),
+    ] {
+        query.extend(value.map(|value| (name, value)));
+    }
     let runs: Vec<Run> = client.list("/runs", &query, args.limit).await?;
     output.result(&runs, |runs| {
         let mut table = Table::new(&["run", "definition", "state", "created", ">time", ">tasks", ">failed", ">lines"]);
@@ -84,6 +99,95 @@ async fn list(client: &Client, args: ListRunsArgs, output: &Output) -> CliResult
         if table.is_empty() { "no runs".to_owned() } else { table.render(output.paint()) }
     })?;
     Ok(exit_codes::SUCCEEDED)
+}
+
+/// Does something with several runs; those that a filter means are counted first, and somebody is asked.
+async fn act(client: &Client, action: BulkAction, many: ManyRunsArgs, output: &Output) -> CliResult<u8> {
+    let ManyRunsArgs { runs, filter, all: every, dry_run, yes } = many;
+    let named = !runs.is_empty();
+    let filter = if named { RunSelection { ids: runs, ..RunSelection::default() } } else { selection(filter)? };
+    if filter == RunSelection::default() && !every {
+        return Err(CliError::usage_help(
+            "which runs?",
+            "name some, filter them (`--state failed --tag nightly`), or say `--all`",
+        ));
+    }
+    let name = format::name(&action);
+    let request = |dry_run| BulkRequest { action, filter: filter.clone(), dry_run, cursor: None };
+    if dry_run {
+        let found = all(client, request(true)).await?;
+        output.result(&found, |found| counted(found, &format!("would be {}", done(action))))?;
+        return Ok(exit_codes::SUCCEEDED);
+    }
+    if !named && !yes {
+        let found = all(client, request(true)).await?;
+        if !output.confirm(&format!("{name} {}?", counted_runs(found.acted)))? {
+            return Err(CliError::usage_help("nothing was done", "`--yes` does it without asking, `--dry-run` only counts"));
+        }
+    }
+    let result = all(client, request(false)).await?;
+    output.result(&result, |result| counted(result, done(action)))?;
+    // Who names runs hears of it when one of them could not be.
+    if named && result.acted == 0 {
+        return Err(CliError::Refused { message: format!("no run was {}", done(action)), help: None });
+    }
+    Ok(exit_codes::SUCCEEDED)
+}
+
+/// Asks until there is nothing more to do.
+async fn all(client: &Client, mut request: BulkRequest) -> CliResult<BulkResult> {
+    let mut sum = BulkResult::default();
+    loop {
+        sum.add(client.post_json("/runs/bulk", &request).await?);
+        if sum.next.is_none() {
+            return Ok(sum);
+        }
+        request.cursor.clone_from(&sum.next);
+    }
+}
+
+fn selection(filter: RunFilterArgs) -> CliResult<RunSelection> {
+    let RunFilterArgs { state, definition, tag, cause, text, since, until, min_duration, max_duration } = filter;
+    let time = |text: Option<String>| {
+        text.map(|text| text.parse::<Time>().map_err(|error| CliError::usage(format!("`{text}` is no moment: {error}"))))
+            .transpose()
+    };
+    let states = state.iter().flat_map(|states| states.split(',')).map(|state| {
+        let wrong = || CliError::usage(format!("there is no state `{state}` of a run"));
+        serde_json::from_value(serde_json::Value::from(state.trim())).map_err(|_| wrong())
+    });
+    Ok(RunSelection {
+        state: states.collect::<CliResult<_>>()?,
+        definition,
+        tag,
+        cause,
+        text,
+        since: time(since)?,
+        until: time(until)?,
+        min_duration,
+        max_duration,
+        ids: Vec::new(),
+    })
+}
+
+const fn done(action: BulkAction) -> &'static str {
+    match action {
+        BulkAction::Cancel => "cancelled",
+        BulkAction::Retry => "retried",
+        BulkAction::Delete => "deleted",
+    }
+}
+
+fn counted_runs(count: u64) -> String {
+    format!("{} {}", format::count(count), if count == 1 { "run" } else { "runs" })
+}
+
+fn counted(result: &BulkResult, done: &str) -> String {
+    let left = match result.left {
+        0 => String::new(),
+        left => format!(", {} left as they are", format::count(left)),
+    };
+    format!("{} {done}{left}", counted_runs(result.acted))
 }
 
 /// Prints a run as it is now.

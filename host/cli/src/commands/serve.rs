@@ -48,7 +48,8 @@ pub(crate) async fn serve(args: ServeArgs, output: &Output) -> CliResult<u8> {
         .map_err(|error| CliError::broken(format!("cannot listen on {}: {error}", args.listen)))?;
     let address = listener.local_addr().map_err(|error| CliError::broken(error.to_string()))?;
 
-    let engine = Arc::new(embedded.start(Retention { age: args.retention_age, count: args.retention_count }).await?);
+    let retention = Retention { age: args.retention_age, count: args.retention_count };
+    let engine = Arc::new(embedded.start(retention).await?);
     let load = {
         let engine = engine.clone();
         Arc::new(move || engine.load())
@@ -59,6 +60,7 @@ pub(crate) async fn serve(args: ServeArgs, output: &Output) -> CliResult<u8> {
         rate,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         file_limit: args.file_limit,
+        retention,
         ..ApiConfig::default()
     };
     let state = ApiState::new(embedded.store.clone(), embedded.jobs.clone(), load, config).with_egress(embedded.egress.clone());

@@ -178,6 +178,17 @@ impl Output {
         }
     }
 
+    /// Asks whoever sits at the terminal. No, where nobody does.
+    pub(crate) fn confirm(&self, question: &str) -> CliResult<bool> {
+        if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+            return Ok(false);
+        }
+        eprint!("{question} [y/N] ");
+        let mut answer = String::new();
+        std::io::stdin().read_line(&mut answer).map_err(CliError::Stdout)?;
+        Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+    }
+
     /// Says why the call failed: for a script as one line of JSON, else with the source that is meant.
     pub(crate) fn error(&self, error: CliError) {
         let _ = self.flush();

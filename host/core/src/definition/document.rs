@@ -8,6 +8,7 @@ use toml::de::DeTable;
 
 use super::config::Plugins;
 use super::diagnostic::{Report, quote};
+use super::inputs::{self, Inputs};
 use super::reader::{Field, Reader};
 use super::{Definition, KnownPlugin, MAX_STEPS, graph, schedule, step};
 use crate::plan::{ErrorTolerance, FailureAction, Plan, Priority, StepPlan};
@@ -33,19 +34,44 @@ pub(super) fn read<'a>(root: &'a DeTable<'a>, plugins: &[KnownPlugin], report: &
     // A plan has no place for the definition's description; it is checked, and stays in the text.
     top.optional("description").and_then(|field| field.short_string(report, MAX_DESCRIPTION_LEN));
     let tags = top.optional("tags").map(|field| tags(&field, report)).unwrap_or_default();
-    let schedule = top.optional("schedule").and_then(|field| schedule::read(&field, report));
+    let at = top.optional("schedule");
+    let schedule = at.as_ref().and_then(|field| schedule::read(field, report));
     let timeout = top.optional("timeout").and_then(|field| field.duration(report, TIMEOUTS));
     let enabled = top.optional("enabled").and_then(|field| field.boolean(report)).unwrap_or(true);
-    let auto_start = top.optional("auto_start").and_then(|field| field.boolean(report)).unwrap_or(false);
+    let starts = top.optional("auto_start");
+    let auto_start = starts.as_ref().and_then(|field| field.boolean(report)).unwrap_or(false);
     let priority = top.optional("priority").and_then(|field| priority(&field, report)).unwrap_or_default();
     let tolerance = top.optional("error_tolerance").and_then(|field| tolerance(&field, report)).unwrap_or_default();
+    let inputs = inputs(&mut top, report);
+    if let (Some(field), Some(schedule), Some(inputs)) = (&at, &schedule, &inputs) {
+        let span = field.value.get("parameters").map_or_else(|| field.header(report), |value| value.span());
+        inputs::check_unattended(inputs, "the schedule", Some(&schedule.parameters), span, report);
+    }
+    if let (Some(field), true, Some(inputs)) = (&starts, auto_start, &inputs) {
+        inputs::check_unattended(inputs, "`auto_start`", None, field.key_span.clone(), report);
+    }
     let steps = top.required("step", "at least one step, like `[step.first]`").map(|field| steps(&field, plugins, report));
     top.finish(report);
 
-    let (id, steps) = (id?, steps??);
+    let (id, inputs, steps) = (id?, inputs?, steps??);
     let name = name.unwrap_or_else(|| id.to_string());
     let plan = Plan { definition: id.clone(), name, tags, priority, timeout, tolerance, steps };
-    Some(Definition { id, schedule, enabled, auto_start, plan: Arc::new(plan) })
+    Some(Definition { id, schedule, enabled, auto_start, inputs, plan: Arc::new(plan) })
+}
+
+/// What runs are started with. It is absent only if something was reported.
+fn inputs(top: &mut Reader<'_>, report: &mut Report<'_>) -> Option<Inputs> {
+    let parameters = top.optional("parameters").map(|field| inputs::parameters(&field, report));
+    let files = top.optional("files").map(|field| inputs::files(&field, report));
+    let parameters = match parameters {
+        Some(parameters) => Some(parameters?),
+        None => None,
+    };
+    let files = match files {
+        Some(files) => Some(files?),
+        None => None,
+    };
+    Some(Inputs { parameters, files })
 }
 
 fn tags(field: &Field<'_>, report: &mut Report<'_>) -> Vec<String> {

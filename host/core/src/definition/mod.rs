@@ -6,13 +6,14 @@
 //! - Every span lies within the text, on boundaries of characters.
 //! - Nothing is fetched: a plugin's schema may refer to itself only.
 //!
-//! The parts: `document` reads the top level, `schedule` when it runs by itself, `step` one step, `graph` what steps depend on, `config` what is left for the
-//! plugin; all read tables with a `reader::Reader` and report to a `diagnostic::Report`.
+//! The parts: `document` reads the top level, `schedule` when it runs by itself, `inputs` what its runs are started with, `step`
+//! one step, `graph` what steps depend on, `config` what is left for the plugin; all read tables with a `reader::Reader` and report to a `diagnostic::Report`.
 
 mod config;
 mod diagnostic;
 mod document;
 mod graph;
+mod inputs;
 mod limits;
 mod overrides;
 mod reader;
@@ -24,6 +25,7 @@ mod tests;
 mod units;
 
 pub use diagnostic::{Diagnostic, Diagnostics, MAX_DIAGNOSTICS};
+pub use inputs::{FileInput, InputError, Inputs, Parameters};
 pub use overrides::with_overrides;
 
 use std::sync::Arc;
@@ -53,6 +55,8 @@ pub struct Definition {
     pub enabled: bool,
     /// Whether a server triggers it once when it starts.
     pub auto_start: bool,
+    /// What a run of it is started with.
+    pub inputs: Inputs,
     /// What a run of it executes.
     pub plan: Arc<Plan>,
 }

@@ -133,6 +133,48 @@ impl Schema {
         }
     }
 
+    /// What is wrong with values that stand in no text: of each one the property, what is wrong and what to do. `noun` takes
+    /// the properties, each of them a `kind`.
+    pub(super) fn refusals(&self, given: &Value, noun: &str, kind: &str) -> Vec<(String, String, Option<String>)> {
+        let report = Report::new("");
+        let place = Place { noun, own_keys: &[], fields: &[], header: 0..0, refused: Vec::new() };
+        let properties = self.value.get("properties").and_then(Value::as_object);
+        let names = || properties.into_iter().flat_map(|properties| properties.keys()).map(String::as_str);
+        let mut found: Vec<(String, String, Option<String>)> = Vec::new();
+        for error in self.validator.iter_errors(given).take(MAX_ERRORS) {
+            let mut way = error.instance_path().segments().map(|segment| segment.to_string());
+            match (way.next(), error.kind()) {
+                (None, Kind::AdditionalProperties { unexpected }) => found.extend(unexpected.iter().map(|key| {
+                    let help = match report.nearest(key, names()) {
+                        Some(nearest) => did_you_mean(nearest),
+                        None if names().next().is_none() => "it takes none".to_owned(),
+                        None => format!("it takes {}", list(names(), "and")),
+                    };
+                    (key.clone(), format!("{noun} takes no {kind} {}", quote(key)), Some(help))
+                })),
+                (None, Kind::Required { property }) => {
+                    let key = property.as_str().unwrap_or_default();
+                    let wanted = properties.and_then(|properties| self.describe(properties.get(key)?));
+                    found.push((
+                        key.to_owned(),
+                        format!("{} is required", quote(key)),
+                        wanted.map(|noun| format!("give it {noun}")),
+                    ));
+                }
+                // A value that breaks several rules is one mistake.
+                (Some(name), _) if found.iter().any(|(known, ..)| *known == name) => {}
+                (name, _) => {
+                    let name = name.unwrap_or_default();
+                    let path = way.fold(name.clone(), |path, part| format!("{path}.{part}"));
+                    let piece = Piece { path, span: 0..0, header: 0..0, value: None };
+                    let (message, help) = self.value_problem(&error, &piece, &place, &report);
+                    found.push((name, message, help));
+                }
+            }
+        }
+        found
+    }
+
     /// What an error says, in our words.
     fn explain(&self, error: &ValidationError<'_>, place: &Place<'_>, report: &Report<'_>, problems: &mut Vec<Problem>) {
         let piece = place.find(error.instance_path());
@@ -210,7 +252,7 @@ impl Schema {
         match error.kind() {
             Kind::Type { kind } => {
                 let wanted = wanted.unwrap_or_else(|| type_name(kind));
-                let given = piece.value.map_or("a table", a_type);
+                let given = piece.value.map_or_else(|| type_of(error.instance()), a_type);
                 (format!("{noun} has to be {wanted}, not {given}"), None)
             }
             Kind::Minimum { limit } => bound(format!("at least {} is allowed", show(limit))),
@@ -397,6 +439,19 @@ fn type_name(kind: &TypeKind) -> String {
             let nouns: Vec<_> = kinds.iter().map(|kind| noun_of_type(kind.as_str(), &Value::Null)).collect();
             nouns.join(" or ")
         }
+    }
+}
+
+/// What a value is, with its article, in the words of a definition.
+fn type_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(number) if number.is_f64() => "a float",
+        Value::Number(_) => "an integer",
+        Value::String(_) => "a string",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "a table",
     }
 }
 

@@ -27,6 +27,32 @@ pub(crate) fn definitions(kv: &dyn KvRead, after: Option<&Name>, limit: usize) -
     Ok(found)
 }
 
+/// The versions of a definition, the newest first.
+pub(crate) fn definition_versions(kv: &dyn KvRead, id: &Name, before: Option<u64>, limit: usize) -> Tx<Vec<DefinitionRecord>> {
+    let now = definition(kv, id)?;
+    let before = before.unwrap_or(u64::MAX);
+    let mut found = Vec::new();
+    if now.version < before && limit > 0 {
+        found.push(now);
+    }
+    let all = keys::definition_versions(id.as_str());
+    let range = keys::definition_version(id.as_str(), before).before_within(&all);
+    page(kv, &range, Direction::Backward, limit - found.len(), &mut |_, value| {
+        found.push(record::decode(value)?);
+        Ok(ControlFlow::Continue(true))
+    })?;
+    Ok(found)
+}
+
+pub(crate) fn definition_version(kv: &dyn KvRead, id: &Name, version: u64) -> Tx<DefinitionRecord> {
+    let now = definition(kv, id)?;
+    if now.version == version {
+        return Ok(now);
+    }
+    let old = record::load(kv, &keys::definition_version(id.as_str(), version))?;
+    Ok(old.ok_or(StoreError::NotFound("version of the definition"))?)
+}
+
 fn plugin_of(kv: &dyn KvRead, name: &str, digest: Digest) -> Tx<PluginRecord> {
     record::load(kv, &keys::plugin_version(name, digest))?.ok_or_else(|| Fault::Corrupt(format!("plugin `{name}` has no record")))
 }

@@ -77,6 +77,23 @@ pub(crate) fn artifacts(
     Ok(found)
 }
 
+/// Artifacts of all runs, the last first.
+pub(crate) fn latest_artifacts(
+    kv: &dyn KvRead,
+    before: Option<&(RunId, ArtifactPlace)>,
+    limit: usize,
+) -> Tx<Vec<(RunId, ArtifactRecord)>> {
+    let all = keys::all_artifacts();
+    let before = before.map(|(run, place)| keys::artifact(TaskId::new(*run, place.step, place.task), place.name.as_str()));
+    let range = before.map_or_else(|| all.prefix(), |before| before.before_within(&all));
+    let mut found = Vec::new();
+    page(kv, &range, Direction::Backward, limit, &mut |key, value| {
+        found.push((Fields::of(key, 1).run()?, artifact_of(key, value)?));
+        Ok(ControlFlow::Continue(true))
+    })?;
+    Ok(found)
+}
+
 fn artifact_of(key: &[u8], value: &[u8]) -> Tx<ArtifactRecord> {
     let mut fields = Fields::of(key, 1 + 16);
     let step = fields.step()?;

@@ -2,6 +2,7 @@
 
 pub(crate) mod catalog;
 pub(crate) mod files;
+pub(crate) mod letter;
 pub(crate) mod log;
 pub(crate) mod recount;
 pub(crate) mod schedule;
@@ -10,7 +11,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bulkhead_core::id::{RunId, TaskId};
+use bulkhead_core::id::{RunId, StepIndex, TaskId};
 use bulkhead_core::run::{Run, RunStatus, Step};
 use bulkhead_core::task::{Task, TaskStatus};
 use bulkhead_core::time::Timestamp;
@@ -110,7 +111,7 @@ pub(crate) fn tasks(kv: &dyn KvRead, run: RunId, filter: &TaskFilter, after: Opt
     let statuses = statuses(filter);
     let mut found = Vec::new();
     page(kv, &range, Direction::Forward, limit, &mut |_, value| {
-        let task = matching(filter, statuses, value)?;
+        let task = matching(kv, filter, statuses, value)?;
         let matches = task.is_some();
         found.extend(task);
         Ok(ControlFlow::Continue(matches))
@@ -119,12 +120,43 @@ pub(crate) fn tasks(kv: &dyn KvRead, run: RunId, filter: &TaskFilter, after: Opt
 }
 
 /// A stored task, where it matches.
-fn matching(filter: &TaskFilter, statuses: u32, value: &[u8]) -> Tx<Option<Task>> {
+fn matching(kv: &dyn KvRead, filter: &TaskFilter, statuses: u32, value: &[u8]) -> Tx<Option<Task>> {
     if !is_in(statuses, value) {
         return Ok(None);
     }
     let task: Task = record::decode(value)?;
-    Ok(filter.failure.as_ref().is_none_or(|failure| failure.matches(&task.state)).then_some(task))
+    if !filter.failure.as_ref().is_none_or(|failure| failure.matches(&task.state)) {
+        return Ok(None);
+    }
+    Ok(match filter.letter {
+        Some(group) if !letter::is_of(kv, &task, group)? => None,
+        _ => Some(task),
+    })
+}
+
+/// Tasks of a step by their numbers.
+pub(crate) fn tasks_numbered(kv: &dyn KvRead, run: RunId, step: StepIndex, numbers: &[u32]) -> Tx<Vec<Task>> {
+    if !kv::exists(kv, &keys::run(run))? {
+        return Err(StoreError::NotFound("run").into());
+    }
+    let task = |&number: &u32| record::load(kv, &keys::task(TaskId::new(run, step, number))).transpose();
+    numbers.iter().take(MOST_PER_PAGE).filter_map(task).collect()
+}
+
+/// The tasks of a run that workers hold.
+pub(crate) fn running_tasks(kv: &dyn KvRead, run: RunId) -> Tx<Vec<Task>> {
+    if !kv::exists(kv, &keys::run(run))? {
+        return Err(StoreError::NotFound("run").into());
+    }
+    let mut held = Vec::new();
+    kv.scan(&keys::held().prefix(), Direction::Forward, &mut |key, _| {
+        let mut fields = keys::Fields::of(key, 1);
+        let (_, task) = (fields.worker()?, fields.task()?);
+        held.extend(Some(task).filter(|task| task.run == run));
+        Ok(ControlFlow::Continue(()))
+    })?;
+    held.sort_unstable();
+    held.into_iter().filter_map(|task| record::load(kv, &keys::task(task)).transpose()).collect()
 }
 
 /// When the first waiting task of each step falls due: one look for each step that has any.
@@ -147,7 +179,7 @@ pub(crate) fn count_tasks(kv: &dyn KvRead, run: RunId, filter: &TaskFilter) -> T
     let statuses = statuses(filter);
     let mut count = 0;
     kv.scan(&prefix.prefix(), Direction::Forward, &mut |_, value| {
-        count += u64::from(matching(filter, statuses, value)?.is_some());
+        count += u64::from(matching(kv, filter, statuses, value)?.is_some());
         Ok(ControlFlow::Continue(()))
     })?;
     Ok(count)
@@ -155,10 +187,11 @@ pub(crate) fn count_tasks(kv: &dyn KvRead, run: RunId, filter: &TaskFilter) -> T
 
 /// The states that a filter lets through, as bits.
 fn statuses(filter: &TaskFilter) -> u32 {
-    let all: &[TaskStatus] = match &filter.failure {
-        // Nothing else has a failure to compare, and need not be decoded.
-        Some(_) if filter.statuses.is_empty() => &[TaskStatus::Failed, TaskStatus::Cancelled],
-        _ => &filter.statuses,
+    // Nothing else has a failure to compare, and need not be decoded.
+    let all: &[TaskStatus] = match filter {
+        TaskFilter { letter: Some(_), .. } => &[TaskStatus::Failed],
+        TaskFilter { failure: Some(_), statuses, .. } if statuses.is_empty() => &[TaskStatus::Failed, TaskStatus::Cancelled],
+        TaskFilter { statuses, .. } => statuses,
     };
     mask(all.iter().map(|&status| task_status_code(status)), task_status_code(TaskStatus::Skipped))
 }

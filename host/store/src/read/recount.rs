@@ -35,6 +35,7 @@ struct Recount<'a> {
     held: BTreeSet<(WorkerId, TaskId)>,
     ready: BTreeSet<(RunId, StepIndex, Timestamp, u32)>,
     summoned: BTreeSet<TaskId>,
+    letters: super::letter::Counted,
 }
 
 /// What the tasks of a step add up to.
@@ -59,6 +60,7 @@ pub(crate) fn recount(kv: &dyn KvRead) -> Tx<Vec<String>> {
         held: BTreeSet::new(),
         ready: BTreeSet::new(),
         summoned: BTreeSet::new(),
+        letters: super::letter::Counted::default(),
     };
     recount.runs()?;
     recount.tasks()?;
@@ -69,7 +71,8 @@ pub(crate) fn recount(kv: &dyn KvRead) -> Tx<Vec<String>> {
     recount.events()?;
     recount.totals()?;
     recount.idempotency()?;
-    let mut differences = recount.differences;
+    let Recount { mut differences, letters, .. } = recount;
+    letters.compare(kv, &mut differences)?;
     super::schedule::recount(kv, &mut differences)?;
     Ok(differences)
 }
@@ -204,6 +207,7 @@ impl Recount<'_> {
             sums.attempts += u64::from(task.attempt) - u64::from(task.state.worker().is_some());
             sums.summoned += u32::from(task.waits_summoned());
             self.statistics.tasks[usize::from(task_status_code(task.state.status()))] += 1;
+            self.letters.add(&task);
             match &task.state {
                 TaskState::Queued { .. } | TaskState::Retrying { .. } if task.summoned => {
                     self.summoned.insert(id);

@@ -26,6 +26,14 @@ impl<K: 'static> Catalog for KvStore<K> {
         self.read(Cost::Range, move |kv| read::definitions(kv, after.as_ref(), limit))
     }
 
+    fn definition_versions(&self, id: Name, before: Option<u64>, limit: usize) -> StoreFuture<'_, Vec<DefinitionRecord>> {
+        self.read(Cost::Range, move |kv| read::definition_versions(kv, &id, before, limit))
+    }
+
+    fn definition_version(&self, id: Name, version: u64) -> StoreFuture<'_, DefinitionRecord> {
+        self.read(Cost::Point, move |kv| read::definition_version(kv, &id, version))
+    }
+
     fn delete_definition(&self, id: Name) -> StoreFuture<'_, ()> {
         self.write("delete_definition", 0, move |txn| txn.delete_definition(&id))
     }

@@ -44,6 +44,14 @@ impl<K: 'static> Files for KvStore<K> {
         self.read(Cost::Range, move |kv| read::artifacts(kv, run, step, after.as_ref(), limit))
     }
 
+    fn latest_artifacts(
+        &self,
+        before: Option<(RunId, ArtifactPlace)>,
+        limit: usize,
+    ) -> StoreFuture<'_, Vec<(RunId, ArtifactRecord)>> {
+        self.read(Cost::Range, move |kv| read::latest_artifacts(kv, before.as_ref(), limit))
+    }
+
     fn outputs(&self, run: RunId, step: StepIndex, after: u32, limit: usize) -> StoreFuture<'_, Vec<OutputRecord>> {
         self.read(Cost::Range, move |kv| read::outputs(kv, run, step, after, limit))
     }

@@ -1,13 +1,14 @@
-//! [`Journal`]: what was recorded.
+//! [`Journal`] and [`Letters`]: what was recorded.
 
 use bulkhead_core::event::EventRecord;
-use bulkhead_core::id::{RunId, TaskId};
+use bulkhead_core::id::{Digest, RunId, StepIndex, TaskId};
 use bulkhead_core::log::Tail;
 use bulkhead_core::run::Run;
 use bulkhead_core::task::Task;
 use bulkhead_core::time::Timestamp;
 use bulkhead_engine::store::{
-    Journal, LogPage, LogQuery, LogRecord, RunFilter, RunView, Signal, Statistics, StoreFuture, TaskFilter, TaskView,
+    Journal, LetterGroup, LetterRun, Letters, LogPage, LogQuery, LogRecord, RunFilter, RunView, Signal, Statistics, StoreFuture,
+    TaskFilter, TaskView,
 };
 
 use super::{Cost, KvStore};
@@ -29,6 +30,14 @@ impl<K: 'static> Journal for KvStore<K> {
 
     fn tasks(&self, run: RunId, filter: TaskFilter, after: Option<TaskId>, limit: usize) -> StoreFuture<'_, Vec<Task>> {
         self.read(Cost::Range, move |kv| read::tasks(kv, run, &filter, after, limit))
+    }
+
+    fn tasks_numbered(&self, run: RunId, step: StepIndex, numbers: Vec<u32>) -> StoreFuture<'_, Vec<Task>> {
+        self.read(Cost::Range, move |kv| read::tasks_numbered(kv, run, step, &numbers))
+    }
+
+    fn running_tasks(&self, run: RunId) -> StoreFuture<'_, Vec<Task>> {
+        self.read(Cost::Range, move |kv| read::running_tasks(kv, run))
     }
 
     fn next_due(&self, run: RunId) -> StoreFuture<'_, Vec<Option<Timestamp>>> {
@@ -80,5 +89,19 @@ impl<K: 'static> Journal for KvStore<K> {
             differences.extend(memory.await?);
             Ok(differences)
         })
+    }
+}
+
+impl<K: 'static> Letters for KvStore<K> {
+    fn letter_groups(&self) -> StoreFuture<'_, Vec<LetterGroup>> {
+        self.read(Cost::Range, read::letter::groups)
+    }
+
+    fn letter_group(&self, group: Digest) -> StoreFuture<'_, LetterGroup> {
+        self.read(Cost::Point, move |kv| read::letter::group(kv, group))
+    }
+
+    fn letter_runs(&self, group: Digest, before: Option<RunId>, limit: usize) -> StoreFuture<'_, Vec<LetterRun>> {
+        self.read(Cost::Range, move |kv| read::letter::runs(kv, group, before, limit))
     }
 }

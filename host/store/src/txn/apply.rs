@@ -73,6 +73,11 @@ impl Txn<'_> {
             }
             _ => None,
         };
+        if let (Event::Task { from: TaskStatus::Failed, .. }, Some(task)) = (&event, task)
+            && let TaskState::Failed(failure) = self.task(task)?.state.clone()
+        {
+            self.take_letter(id, &failure)?;
+        }
         self.run_mut(id)?;
         if let Some(task) = task {
             self.task_mut(task)?;
@@ -122,6 +127,9 @@ impl Txn<'_> {
                 }
                 statistics.retries += u64::from(to.status() == TaskStatus::Retrying);
                 self.index_task(TaskId::new(id, *step, *index), *from, to, held)?;
+                if let TaskState::Failed(failure) = to {
+                    self.add_letter(TaskId::new(id, *step, *index), failure)?;
+                }
                 // A summoned task of a paused run starts the run's time without changing its state.
                 let entry = self.run(id)?;
                 if started_before.is_none()

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bulkhead_core::id::Digest;
 use bulkhead_core::name::Name;
 use bulkhead_core::schedule::Schedule;
-use bulkhead_engine::store::{DefinitionRecord, PluginRecord, StoreError, TokenRecord};
+use bulkhead_engine::store::{DefinitionRecord, MAX_OLD_VERSIONS, PluginRecord, StoreError, TokenRecord};
 use bytes::Bytes;
 
 use super::Txn;
@@ -28,24 +28,33 @@ impl Txn<'_> {
         if expected.is_some_and(|expected| expected != version) {
             return Err(StoreError::Conflict(format!("definition `{id}` has version {version}, not the one you changed")).into());
         }
-        if let Some(stored) = stored
+        if let Some(stored) = &stored
             && stored.text == text
         {
-            return Ok(stored);
+            return Ok(stored.clone());
         }
         let record = DefinitionRecord { id, version: version + 1, updated_at: self.now, text };
+        if let Some(stored) = stored {
+            self.put_record(&keys::definition_version(stored.id.as_str(), version), &stored)?;
+            if version > MAX_OLD_VERSIONS {
+                self.remove(&keys::definition_version(stored.id.as_str(), version - MAX_OLD_VERSIONS))?;
+            }
+        }
         self.put_record(&key, &record)?;
         self.set_schedule(&record.id, record.version, schedule)?;
         Ok(record)
     }
 
-    /// Removes a definition.
+    /// Removes a definition with its versions.
     pub(crate) fn delete_definition(&mut self, id: &Name) -> Tx<()> {
         let key = keys::definition(id.as_str());
         if !kv::exists(self.kv, &key)? {
             return Err(StoreError::NotFound("definition").into());
         }
         self.remove(&key)?;
+        for version in kv::keys_of(self.kv, &keys::definition_versions(id.as_str()).prefix(), usize::MAX)? {
+            self.remove(&version)?;
+        }
         self.set_schedule(id, 0, None)
     }
 

@@ -44,6 +44,7 @@ impl Txn<'_> {
             self.remove(&keys::plan(digest))?;
             self.state.plans.remove(&digest);
         }
+        self.remove_letters(id)?;
         self.remove(&keys::run(id))?;
         self.remove(&keys::parameters(id))?;
         // Lines that this batch appended before go with the rest.

@@ -78,6 +78,8 @@ pub(crate) struct State {
     /// The tasks that wait out of turn.
     pub(crate) summoned: BTreeSet<TaskId>,
     pub(super) totals: Totals,
+    /// How many groups of dead letters there are.
+    pub(super) letter_groups: u64,
     stored_totals: Totals,
     /// The number of the first event that is kept, at the beginning of a chunk.
     pub(super) first_event: u64,
@@ -102,6 +104,7 @@ impl State {
             agenda: Agenda::default(),
             summoned: BTreeSet::new(),
             totals,
+            letter_groups: 0,
             stored_totals: totals,
             first_event: events::first_kept(kv)?,
             keep_runs: None,
@@ -118,6 +121,10 @@ impl State {
             state.summoned.insert(Fields::of(key, 1).task()?);
             Ok(ControlFlow::Continue(()))
         })?;
+        kv.scan(&keys::letter_groups().prefix(), Direction::Forward, &mut |_, _| {
+            state.letter_groups += 1;
+            Ok(ControlFlow::Continue(()))
+        })?;
         state.load_agenda(kv)?;
         Ok(state)
     }
@@ -127,6 +134,7 @@ impl State {
         differ(differences, || "the workers in memory".into(), &self.workers, &stored.workers);
         differ(differences, || "the summoned tasks in memory".into(), &self.summoned, &stored.summoned);
         differ(differences, || "the totals in memory".into(), &self.totals, &stored.totals);
+        differ(differences, || "the groups of dead letters in memory".into(), &self.letter_groups, &stored.letter_groups);
         differ(differences, || "the first event in memory".into(), &self.first_event, &stored.first_event);
     }
 

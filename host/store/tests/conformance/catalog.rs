@@ -1,8 +1,10 @@
 //! Definitions, plugins and tokens.
 
+use std::time::Duration;
+
 use bulkhead_core::id::Digest;
 use bulkhead_core::time::Timestamp;
-use bulkhead_engine::store::{PluginRecord, Role, StoreError, TokenRecord};
+use bulkhead_engine::store::{MAX_OLD_VERSIONS, PluginRecord, Role, StoreError, TokenRecord};
 use bytes::Bytes;
 
 use crate::fixture::{Fixture, name, plan};
@@ -23,6 +25,36 @@ pub(crate) async fn definitions_have_versions(f: &mut Fixture) {
     store.delete_definition(name("a")).await.unwrap();
     assert!(matches!(store.delete_definition(name("a")).await, Err(StoreError::NotFound("definition"))));
     assert!(matches!(store.definition(name("a")).await, Err(StoreError::NotFound("definition"))));
+}
+
+pub(crate) async fn earlier_versions_of_a_definition_are_kept(f: &mut Fixture) {
+    let store = f.store();
+    for number in 1..=MAX_OLD_VERSIONS + 3 {
+        f.clock.advance(Duration::from_secs(1));
+        assert_eq!(store.put_definition(name("a"), format!("text {number}").into(), None).await.unwrap().version, number);
+    }
+    store.put_definition(name("ab"), "x".into(), None).await.unwrap();
+    store.put_definition(name("ab"), "y".into(), None).await.unwrap();
+    let last = MAX_OLD_VERSIONS + 3;
+    let versions = async |id: &str, before: Option<u64>, limit: usize| {
+        let found = store.definition_versions(name(id), before, limit).await.unwrap();
+        found.iter().map(|one| (one.version, one.text.to_string())).collect::<Vec<_>>()
+    };
+    let newest = versions("a", None, 2).await;
+    assert_eq!(newest, [(last, format!("text {last}")), (last - 1, format!("text {}", last - 1))]);
+    assert_eq!(versions("a", Some(last), 1).await, newest[1..]);
+    let all = versions("a", None, 1_000).await;
+    assert_eq!((all.len() as u64, all.last().unwrap().0), (MAX_OLD_VERSIONS + 1, 3));
+    assert_eq!(versions("ab", None, 10).await.len(), 2);
+    let third = store.definition_version(name("a"), 3).await.unwrap();
+    assert_eq!((&*third.text, third.updated_at), ("text 3", Timestamp::from_micros(1_000_000_000 + 3_000_000)));
+    assert_eq!(&*store.definition_version(name("a"), last).await.unwrap().text, format!("text {last}"));
+    let gone = store.definition_version(name("a"), 2).await;
+    assert!(matches!(gone, Err(StoreError::NotFound("version of the definition"))), "{gone:?}");
+    store.delete_definition(name("a")).await.unwrap();
+    assert!(matches!(store.definition_version(name("a"), 3).await, Err(StoreError::NotFound("definition"))));
+    store.put_definition(name("a"), "anew".into(), None).await.unwrap();
+    assert_eq!(versions("a", None, 10).await, [(1, "anew".to_owned())]);
 }
 
 fn plugin(text: &str, digest: u8) -> PluginRecord {

@@ -5,6 +5,7 @@ mod catalog;
 mod files;
 mod fixture;
 mod leases;
+mod letters;
 mod logs;
 mod orders;
 mod property;
@@ -95,8 +96,16 @@ suite! {
         a_text_is_found_wherever_it_is,
         a_reader_hears_of_new_lines,
     }
+    letters {
+        dead_letters_of_all_runs_are_grouped_by_what_they_failed_of,
+        a_task_that_is_retried_or_skipped_is_no_dead_letter,
+        a_deleted_run_takes_its_dead_letters_with_it,
+        what_is_told_apart_is_bounded,
+        tasks_are_found_by_their_numbers_and_while_they_run,
+    }
     catalog {
         definitions_have_versions,
+        earlier_versions_of_a_definition_are_kept,
         a_plugin_name_means_the_latest_upload,
         a_plugin_in_use_is_not_removed,
         tokens_are_found_by_their_secret,

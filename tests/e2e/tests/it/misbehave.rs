@@ -10,6 +10,7 @@ use serde_json::Value;
 const EXPECTED: &[(&str, &str, &str)] = &[
     ("faults", "panic", "panic"),
     ("faults", "error-final", "plugin-error"),
+    ("faults", "hostile-error", "plugin-error"),
     ("faults", "unreachable", "trap (unreachable)"),
     ("faults", "out-of-bounds", "trap (memory-out-of-bounds)"),
     ("faults", "divide-by-zero", "trap (division-by-zero)"),
@@ -73,7 +74,7 @@ async fn every_misbehaviour_is_contained_and_named() {
 
     let failed = |step: &str| tasks.iter().filter(|task| task["step"] == step && task["state"] == "failed").count();
     assert_eq!(failed("bomb"), 1, "what the bomb spawned before its end succeeds");
-    assert_eq!((failed("overflow"), failed("clean_slate")), (0, 0));
+    assert_eq!((failed("overflow"), failed("hostile"), failed("clean_slate")), (0, 0, 0));
     let clean = tasks.iter().filter(|task| task["step"] == "clean_slate" && task["state"] == "succeeded").count();
     assert_eq!(clean, 200 + 1);
 

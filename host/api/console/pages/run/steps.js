@@ -1,11 +1,23 @@
 // The steps of a run, as cards that open themselves when they start.
 
 import { Cause, Foreign, Lasting, Levels, Progress, State } from '../../components/parts.js';
-import { count } from '../../lib/format.js';
+import { count, duration, words } from '../../lib/format.js';
 import { params, setParams } from '../../lib/router.js';
-import { html, useState } from '../../lib/view.js';
+import { html, useEffect, useState } from '../../lib/view.js';
 
 /** @typedef {import('../../lib/types.js').Step} Step */
+
+/** Why nothing of a step goes on. @type {Record<string, string>} */
+const STALLS = {
+  'waiting-for-dependency': 'waits for another step',
+  paused: 'the run is paused',
+  'waiting-for-retry': 'waits to try again',
+  'no-slot': 'all slots are taken',
+  'waiting-for-memory': 'waits for memory',
+  draining: 'the server is about to end',
+  stopping: 'its attempts are ending',
+  silent: 'nothing for a minute',
+};
 
 /** @param {{run: import('../../lib/types.js').RunDetail}} props */
 export function Steps({ run }) {
@@ -21,6 +33,10 @@ export function Steps({ run }) {
 function StepCard({ step, chosen }) {
   const [toggled, setToggled] = useState(/** @type {boolean|null} */ (null));
   const open = toggled ?? (step.state === 'running' || chosen);
+  // Whoever chooses a step, in the graph for instance, wants to see its card.
+  useEffect(() => {
+    if (chosen) setToggled(null);
+  }, [chosen]);
   const { tasks } = step;
   const done = tasks.succeeded + tasks.failed + tasks.cancelled + tasks.skipped;
   const body = `step-${step.index}`;
@@ -39,6 +55,8 @@ function StepCard({ step, chosen }) {
           <div><dt>Tasks</dt><dd data-testid="step-tasks">${count(done)} of ${count(tasks.total)}${tasks.failed > 0 && html`, <span class="bad">${count(tasks.failed)} failed</span>`}${tasks.running > 0 && html`, ${count(tasks.running)} running`}${tasks.retrying > 0 && html`, ${count(tasks.retrying)} retrying`}</dd></div>
           <div><dt>Plugin</dt><dd><a href=${`/plugins/${step.plugin.name}`}>${step.plugin.name}</a></dd></div>
           ${step.depends.length > 0 && html`<div><dt>After</dt><dd>${step.depends.join(', ')}</dd></div>`}
+          ${step.stalled && html`<div><dt>Stands still</dt><dd class="warn-text">${STALLS[step.stalled] ?? words(step.stalled)}</dd></div>`}
+          ${step.pace && step.pace.per_second >= 0.05 && html`<div><dt>Pace</dt><dd>${step.pace.per_second.toFixed(1)} tasks/s${step.pace.remaining_ms !== undefined ? html`, about ${duration(step.pace.remaining_ms)} left` : ''}</dd></div>`}
           ${step.concurrency && html`<div><dt>At once</dt><dd>${step.concurrency}</dd></div>`}
           ${step.failure && html`<div><dt>Failed</dt><dd><${Cause} failure=${step.failure} /></dd></div>`}
         </dl>

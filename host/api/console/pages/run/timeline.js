@@ -1,54 +1,196 @@
-// When everything happened: each step as a bar, and below it its tasks.
+// When everything happened: for each step how many attempts were at work at once, and below it each attempt as a bar.
 
-import { Trouble } from '../../components/parts.js';
-import { get } from '../../lib/api.js';
-import { duration } from '../../lib/format.js';
+import { Icon } from '../../components/icons.js';
+import { seen, Trouble } from '../../components/parts.js';
+import { get, query } from '../../lib/api.js';
+import { count, duration, words } from '../../lib/format.js';
 import { useLoad } from '../../lib/load.js';
-import { setParams } from '../../lib/router.js';
-import { html, now } from '../../lib/view.js';
+import { params, setParams } from '../../lib/router.js';
+import { html, now, useEffect, useRef, useState } from '../../lib/view.js';
 
-/** The most tasks that are drawn. */
-const MOST = 400;
+/** @typedef {import('../../lib/types.js').RunDetail} RunDetail */
+/** @typedef {import('../../lib/types.js').Timeline} Times */
+/** @typedef {import('../../lib/types.js').StepTimeline} StepTimes */
+/** @typedef {import('../../lib/types.js').TimelineAttempt} Attempt */
 
-/** @param {{run: import('../../lib/types.js').RunDetail}} props */
+/** Bars of each step. */
+const MOST = 120;
+/** Up to so many tasks of a step have a row each; of more, attempts share rows. */
+const MOST_ROWS = 40;
+/** A run that goes on is read anew no more often than this, in milliseconds. */
+const AGAIN = 1_000;
+const ZOOMS = [1, 2, 4, 8, 16, 32];
+const WHICH = /** @type {const} */ (['newest', 'longest', 'failed']);
+/** The height of what shows how many were at work, in pixels. */
+const BAND = 28;
+
+/** @param {{run: RunDetail}} props */
 export function Timeline({ run }) {
-  const { value, error, reload } = useLoad(`${run.id} ${run.attempts}`, (signal) =>
-    get(`/runs/${run.id}/tasks?limit=${MOST}`, signal),
+  const which = params.value.get('which') ?? 'newest';
+  const [zoom, setZoom] = useState(1);
+  const [turn, setTurn] = useState(0);
+  const shown = useRef(/** @type {Times|null} */ (null));
+  const key = `${run.id} ${which}`;
+  const { value, error, reload } = useLoad(
+    `${key} ${turn}`,
+    (signal) => /** @type {Promise<Times>} */ (get(`/runs/${run.id}/timeline${query({ which, limit: MOST })}`, signal)),
   );
-  /** @type {import('../../lib/types.js').Task[]} */
-  const tasks = value?.items ?? [];
-  if (!run.started_at) return html`<p class="empty">It has not started.</p>`;
-  const start = Date.parse(run.started_at);
-  const end = Math.max(run.ended_at ? Date.parse(run.ended_at) : now.value, start + 1);
-  const share = (/** @type {number} */ at) => `${(Math.min(1, Math.max(0, (at - start) / (end - start))) * 100).toFixed(3)}%`;
-  const place = (/** @type {string|undefined} */ from, /** @type {string|undefined} */ to) => {
-    const [left, right] = [from ? Date.parse(from) : start, to ? Date.parse(to) : end];
-    return { left: share(left), width: `calc(${share(start + (right - left))} + 2px)` };
-  };
-  const ticks = Array.from({ length: 6 }, (_, index) => start + ((end - start) * index) / 5);
+  // The run says that something changed; what is shown stays until the next answer is there.
+  const timer = useRef(0);
+  const told = JSON.stringify([run.tasks, run.attempts]);
+  useEffect(() => {
+    timer.current ||= setTimeout(() => {
+      timer.current = 0;
+      setTurn((before) => before + 1);
+    }, AGAIN);
+  }, [told]);
+  useEffect(() => () => clearTimeout(timer.current), []);
+  if (value) shown.current = value;
+  const times = shown.current;
+  if (!run.started_at && run.attempts === 0) {
+    return html`<div class="timeline"><p class="faint">Nothing of it has started yet. Each attempt gets a bar here.</p></div>`;
+  }
+  if (!times)
+    return html`<div class="timeline"><${Trouble} problem=${error} retry=${reload} />${!error && html`<p class="faint" role="status">Reading…</p>`}</div>`;
+  const from = Date.parse(times.from);
+  const to = Math.max(from + 1, run.ended_at ? Date.parse(times.to) : Math.max(now.value, Date.parse(times.to)));
+  const axis = { from, to, ticks: ticksOf(to - from, zoom), told: (Date.parse(times.to) - from) / (to - from) };
+  const step = (/** @type {number} */ by) => setZoom(ZOOMS[Math.max(0, Math.min(ZOOMS.length - 1, ZOOMS.indexOf(zoom) + by))]);
   return html`
     <section class="timeline" aria-label="Timeline">
       <${Trouble} problem=${error} retry=${reload} />
-      <div class="time-axis" aria-hidden="true">${ticks.map((tick) => html`<span style=${{ left: share(tick) }}>${duration(tick - start)}</span>`)}</div>
-      ${run.steps.map(
-        (step) => html`<div class="time-step">
-          <div class="time-row step-row"><span class="time-name">${step.name}</span><div class="time-track">
-            ${step.started_at && html`<i class=${step.state} style=${place(step.started_at, step.ended_at)} title=${`${step.name}: ${step.state}`}></i>`}
-          </div></div>
-          ${tasks
-            .filter((task) => task.step === step.name && task.attempt > 0)
-            .map(
-              (
-                task,
-              ) => html`<button class="time-row" onClick=${() => setParams({ panel: task.id })} aria-label=${`${task.index === 0 ? 'plan' : task.index} of ${step.name}, ${task.state}`}>
-                <span class="time-name">${task.index === 0 ? 'plan' : task.index}</span><span class="time-track">
-                  <i class=${task.state} style=${place(task.running_since ?? task.created_at, task.ended_at)}></i>
-                </span>
-              </button>`,
-            )}
-        </div>`,
-      )}
-      ${value?.next && html`<p class="faint">The first ${MOST} tasks are drawn.</p>`}
+      <div class="time-tools">
+        <span class="faint">Of each step the</span>
+        <div class="chips" role="group" aria-label="Which attempts">
+          ${WHICH.map((name) => html`<button class=${`chip${which === name ? ' on' : ''}`} aria-pressed=${which === name} onClick=${() => setParams({ which: name === 'newest' ? null : name })}>${name}</button>`)}
+        </div>
+        <span class="faint">${MOST} attempts</span>
+        <span class="grow"></span>
+        <div class="time-zoom" role="toolbar" aria-label="Scale">
+          <button aria-label="Shorter" disabled=${zoom === 1} onClick=${() => step(-1)}>−</button><span class="number faint">${zoom}×</span>
+          <button aria-label="Longer" disabled=${zoom === ZOOMS.at(-1)} onClick=${() => step(1)}>+</button>
+        </div>
+      </div>
+      <div class="time-box" tabindex="0" role="region" aria-label="Attempts over time">
+        <div class="time-whole" style=${{ width: `calc((100% - var(--time-names)) * ${zoom} + var(--time-names))` }}>
+          <div class="time-axis" aria-hidden="true">${axis.ticks.map((tick) => html`<span style=${{ left: `${(tick / (to - from)) * 100}%` }}>${tick === 0 ? '0' : duration(tick)}</span>`)}</div>
+          ${times.steps.map((one) => html`<${StepRows} key=${one.step} ...${{ run, times: one, axis, which }} />`)}
+        </div>
+      </div>
     </section>
   `;
+}
+
+/** Round numbers along a span. @param {number} span @param {number} zoom */
+function ticksOf(span, zoom) {
+  const wanted = span / (7 * zoom);
+  const units = [1, 2, 5, 10, 20, 50, 100, 200, 500];
+  const steps = [
+    ...units,
+    ...[1, 2, 5, 10, 15, 30].map((seconds) => seconds * 1_000),
+    ...[1, 2, 5, 10, 15, 30].map((minutes) => minutes * 60_000),
+    ...[1, 2, 4, 6, 12, 24].map((hours) => hours * 3_600_000),
+  ];
+  const step = steps.find((one) => one >= wanted) ?? Math.ceil(wanted / 86_400_000) * 86_400_000;
+  return Array.from({ length: Math.floor(span / step) + 1 }, (_, at) => at * step).filter(
+    (tick) => tick < span * 0.985 || tick === 0,
+  );
+}
+
+/** @param {{run: RunDetail, times: StepTimes, axis: {from: number, to: number, ticks: number[], told: number}, which: string}} props */
+function StepRows({ run, times, axis, which }) {
+  const step = run.steps.find((one) => one.name === times.step);
+  const [toggled, setToggled] = useState(/** @type {boolean|null} */ (null));
+  if (!step) return null;
+  const open = toggled ?? true;
+  const rows = rowsOf(times.attempts, axis.to);
+  const told = times.attempts.length < times.attempts_in_all;
+  const most = Math.max(...times.at_work, 0);
+  const peak = `up to ${most < 9.95 ? Number(most.toFixed(1)) : count(Math.round(most))} at once`;
+  const id = `times-${step.index}`;
+  const grid = html`<span class="time-grid" aria-hidden="true">${axis.ticks.map((tick) => html`<i style=${{ left: `${(tick / (axis.to - axis.from)) * 100}%` }}></i>`)}</span>`;
+  return html`
+    <div class=${`time-step ${step.state}`} data-step=${step.name}>
+      <div class="time-row time-head">
+        <button class="time-name" aria-expanded=${open} aria-controls=${id} onClick=${() => setToggled(!open)}>
+          <span class=${`state ${step.state}`}><${Icon} name=${step.state} size=${14} /></span>
+          <span class="time-title"><span class="cut">${step.name}</span>${most > 0 && html`<span class="faint cut">${peak}</span>`}</span>
+        </button>
+        <div class="time-track">${grid}${most > 0 && html`<${Band} times=${times} most=${most} share=${axis.told} label=${`${step.name}: ${peak}`} />`}</div>
+      </div>
+      ${
+        open &&
+        html`<div id=${id} class="time-rows">
+          ${rows.map(
+            (row) => html`<div class="time-row" key=${row.key}>
+              <span class="time-name faint">${row.name}</span>
+              <div class="time-track">${grid}${row.attempts.map((attempt) => html`<${Bar} key=${`${attempt.task} ${attempt.number}`} ...${{ attempt, step: step.name, axis }} />`)}</div>
+            </div>`,
+          )}
+          ${told && html`<p class="faint time-note">${count(times.attempts.length)} of ${count(times.attempts_in_all)} attempts${times.looked_at < times.tasks ? html`, the ${which} of ${count(times.looked_at)} tasks that were looked at` : html`, the ${which}`}</p>`}
+        </div>`
+      }
+    </div>
+  `;
+}
+
+/**
+ * How many attempts were at work, and when some failed.
+ * @param {{times: StepTimes, most: number, share: number, label: string}} props `share` is the part of the axis that the answer knew
+ */
+function Band({ times, most, share, label }) {
+  const parts = times.at_work.length;
+  const y = (/** @type {number} */ value) => (BAND - (value / most) * (BAND - 4)).toFixed(1);
+  const path = times.at_work.map((value, at) => `L${at} ${y(value)}L${at + 1} ${y(value)}`).join('');
+  return html`<svg class="time-band" viewBox=${`0 0 ${parts} ${BAND}`} preserveAspectRatio="none" role="img" aria-label=${label} style=${{ width: `${share * 100}%` }}>
+    <path d=${`M0 ${BAND}${path}L${parts} ${BAND}Z`} />
+    ${times.failed.map((value, at) => value > 0 && html`<rect class="failed" x=${at} y=${BAND - 3} width="1" height="3" />`)}
+  </svg>`;
+}
+
+/** @param {{attempt: Attempt, step: string, axis: {from: number, to: number}}} props */
+function Bar({ attempt, step, axis }) {
+  const span = axis.to - axis.from;
+  const from = Date.parse(attempt.from);
+  const to = attempt.to ? Date.parse(attempt.to) : axis.to;
+  const name = attempt.index === 0 ? 'plan' : String(attempt.index);
+  const label = [
+    `${step}/${name}`,
+    attempt.number > 1 ? `attempt ${attempt.number}` : '',
+    attempt.cause ? `${attempt.state}: ${words(attempt.cause)}` : attempt.state,
+    duration(to - from),
+    attempt.index > 0 ? seen(attempt.key.slice(0, 80)) : '',
+  ]
+    .filter(Boolean)
+    .join(', ');
+  return html`<button class=${`time-bar ${attempt.state}`} title=${label} aria-label=${label} onClick=${() => setParams({ panel: attempt.task })}
+    style=${{ left: `${((from - axis.from) / span) * 100}%`, width: `${((to - from) / span) * 100}%` }}></button>`;
+}
+
+/**
+ * A row for each task, or, where those would be many, as few rows as hold all attempts side by side.
+ * @param {Attempt[]} attempts in the order in which they began
+ * @param {number} end
+ * @returns {{key: string, name: string, attempts: Attempt[]}[]}
+ */
+function rowsOf(attempts, end) {
+  /** @type {Map<string, Attempt[]>} */
+  const tasks = new Map();
+  for (const attempt of attempts) tasks.set(attempt.task, [...(tasks.get(attempt.task) ?? []), attempt]);
+  if (tasks.size <= MOST_ROWS) {
+    return [...tasks].map(([task, of]) => ({ key: task, name: of[0].index === 0 ? 'plan' : String(of[0].index), attempts: of }));
+  }
+  /** @type {{until: number, attempts: Attempt[]}[]} */
+  const rows = [];
+  for (const attempt of attempts) {
+    const from = Date.parse(attempt.from);
+    let row = rows.find((one) => one.until <= from);
+    if (!row) {
+      row = { until: 0, attempts: [] };
+      rows.push(row);
+    }
+    row.attempts.push(attempt);
+    row.until = attempt.to ? Date.parse(attempt.to) : end;
+  }
+  return rows.map((row, at) => ({ key: `row ${at}`, name: '', attempts: row.attempts }));
 }

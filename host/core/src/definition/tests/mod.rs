@@ -1,6 +1,7 @@
 //! What definitions are, what is refused, and with which words.
 
 mod arbitrary;
+mod inputs;
 mod mistakes;
 mod overrides;
 mod plans;
