@@ -80,11 +80,6 @@ bench: plugins tools ## Measures throughput and latency, each figure beside the 
 	cargo build --locked --release -p bulkhead -p bulkhead-bench
 	target/release/bulkhead-bench
 
-.PHONY: bench-plugins
-bench-plugins: plugins languages tools ## Measures what plugins cost by their language
-	cargo build --locked --release -p bulkhead-bench
-	target/release/bulkhead-bench plugins
-
 # With the build that the tests use, as the demo; BULKHEAD_BIN=target/release/bulkhead crawls with another.
 .PHONY: crawl
 crawl: plugins build ## Crawls the documentation of the Rust toolchain and compares with a walk of its files; prints pages a second

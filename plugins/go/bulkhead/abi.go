@@ -41,32 +41,47 @@ func hostRead(source uint32, step string, task uint32, name string, offset uint6
 func hostOutputs(step string, hasAfter, after, most uint32, ret unsafe.Pointer)
 
 // The clock of the adapter that stands between Go and the host. Allocating may start a garbage collection, which looks at the
-// clock, and no import may be called while the host waits for memory; a paused clock answers by itself.
+// clock, and no import may be called while the host waits for memory; a paused clock answers by itself. It ends no collection,
+// which looks at another clock: so what the host returns goes to memory that was reserved before the call.
 //
 //go:wasmimport wasi_snapshot_preview1 adapter_monotonic_clock_set_paused
 func pauseClock(paused uint32)
 
-// What the host hands over. The first bytes of it are asked for before Go's runtime is there.
+// What the host hands over: the first bytes of it before Go's runtime is there, what a call returns in what was reserved for it,
+// and the arguments of a call of the plugin, however large, in memory of their own.
 var (
-	early     [256 << 10]byte
-	earlyUsed uintptr
-	received  [][]byte
+	early        [256 << 10]byte
+	earlyUsed    uintptr
+	reserved     []byte
+	reservedUsed uintptr
+	received     [][]byte
 )
+
+// A place of so many bytes in a buffer of which some are used; nil if there is no room.
+func place(buffer []byte, used *uintptr, align, size uintptr) unsafe.Pointer {
+	base := uintptr(unsafe.Pointer(unsafe.SliceData(buffer)))
+	start := (base+*used+align-1)&^(align-1) - base
+	if start+size > uintptr(len(buffer)) {
+		return nil
+	}
+	*used = start + size
+	return unsafe.Add(unsafe.Pointer(unsafe.SliceData(buffer)), start)
+}
 
 //go:wasmexport cabi_realloc
 func reallocate(old unsafe.Pointer, oldSize, align, size uint32) unsafe.Pointer {
-	base := uintptr(unsafe.Pointer(&early))
-	start := (base+earlyUsed+uintptr(align)-1)&^(uintptr(align)-1) - base
-	if start+uintptr(size) <= uintptr(len(early)) {
-		earlyUsed = start + uintptr(size)
-		return unsafe.Pointer(&early[start])
+	if found := place(early[:], &earlyUsed, uintptr(align), uintptr(size)); found != nil {
+		return found
+	}
+	if found := place(reserved, &reservedUsed, uintptr(align), uintptr(size)); found != nil {
+		return found
 	}
 	pauseClock(1)
 	piece := make([]byte, size+align)
 	received = append(received, piece)
 	pauseClock(0)
-	at := (uintptr(unsafe.Pointer(&piece[0])) + uintptr(align) - 1) &^ (uintptr(align) - 1)
-	return unsafe.Pointer(at)
+	used := uintptr(0)
+	return place(piece, &used, uintptr(align), uintptr(size))
 }
 
 // What one call of the host returned, of up to 40 bytes.
@@ -76,7 +91,11 @@ type answer struct {
 	mark uintptr
 }
 
-func ask(call func(ret unsafe.Pointer)) *answer {
+// Calls the host, which may return so many bytes and some that are not worth counting.
+func ask(room int, call func(ret unsafe.Pointer)) *answer {
+	if len(reserved) < room {
+		reserved = make([]byte, room)
+	}
 	reply := &answer{mark: earlyUsed}
 	call(unsafe.Pointer(&reply.area))
 	return reply
@@ -84,8 +103,7 @@ func ask(call func(ret unsafe.Pointer)) *answer {
 
 // Lets go of what the host handed over with it. Whatever is kept was copied.
 func (a *answer) done() {
-	earlyUsed = a.mark
-	received = nil
+	earlyUsed, reservedUsed = a.mark, 0
 }
 
 func (a *answer) byteAt(offset uintptr) byte {

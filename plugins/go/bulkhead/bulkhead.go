@@ -114,6 +114,8 @@ type Spec struct {
 const (
 	spawnAtOnce = 10_000
 	piece       = 1 << 20
+	// The most that a call returns at once: a checkpoint.
+	largest = 4<<20 + 64
 )
 
 // Spawn creates tasks in this step; a key that exists already creates nothing. It says how many are new; they are durable then.
@@ -133,7 +135,7 @@ func Spawn(specs []Spec) (created int, err error) {
 		for _, text := range texts {
 			list = append(list, uint32(uintptr(unsafe.Pointer(unsafe.StringData(text)))), uint32(len(text)))
 		}
-		reply := ask(func(ret unsafe.Pointer) { hostSpawn(unsafe.Pointer(unsafe.SliceData(list)), uint32(len(some)), ret) })
+		reply := ask(0, func(ret unsafe.Pointer) { hostSpawn(unsafe.Pointer(unsafe.SliceData(list)), uint32(len(some)), ret) })
 		keep(texts)
 		if reply.byteAt(0) != 0 {
 			return created, reply.refusal("spawn", 4, []kind{{"quota", number32}, {"invalid", words}, {"cancelled", nothing}, {"unavailable", words}})
@@ -167,7 +169,7 @@ func SaveCheckpoint(value any) error {
 	if err != nil {
 		return err
 	}
-	reply := ask(func(ret unsafe.Pointer) { hostSave(unsafe.Pointer(unsafe.SliceData(data)), uint32(len(data)), ret) })
+	reply := ask(0, func(ret unsafe.Pointer) { hostSave(unsafe.Pointer(unsafe.SliceData(data)), uint32(len(data)), ret) })
 	if reply.byteAt(0) != 0 {
 		return reply.refusal("checkpoint", 8, checkpointErrors)
 	}
@@ -176,7 +178,7 @@ func SaveCheckpoint(value any) error {
 
 // LoadCheckpoint reads what was kept last, by this attempt or an earlier one; found is false if nothing was.
 func LoadCheckpoint(value any) (found bool, err error) {
-	reply := ask(func(ret unsafe.Pointer) { hostLoad(ret) })
+	reply := ask(largest, func(ret unsafe.Pointer) { hostLoad(ret) })
 	switch {
 	case reply.byteAt(0) != 0:
 		return false, reply.refusal("checkpoint", 8, checkpointErrors)
@@ -211,7 +213,7 @@ func OpenArtifact(step, name string) (*File, error) {
 }
 
 func find(file *File) (*File, error) {
-	reply := ask(func(ret unsafe.Pointer) { hostFind(file.source, file.step, 0, file.Name, ret) })
+	reply := ask(0, func(ret unsafe.Pointer) { hostFind(file.source, file.step, 0, file.Name, ret) })
 	if reply.byteAt(0) != 0 {
 		return nil, reply.refusal("artifacts", 8, artifactErrors)
 	}
@@ -225,7 +227,7 @@ func (f *File) ReadAt(offset uint64, size int) ([]byte, error) {
 	data := make([]byte, 0, size)
 	for len(data) < size {
 		most := uint32(min(size-len(data), piece))
-		reply := ask(func(ret unsafe.Pointer) {
+		reply := ask(int(most)+64, func(ret unsafe.Pointer) {
 			hostRead(f.source, f.step, 0, f.Name, offset+uint64(len(data)), most, ret)
 		})
 		if reply.byteAt(0) != 0 {
@@ -246,7 +248,7 @@ func WriteArtifact(name string, data []byte) error {
 	for len(data) > 0 {
 		some := data[:min(len(data), piece)]
 		data = data[len(some):]
-		reply := ask(func(ret unsafe.Pointer) {
+		reply := ask(0, func(ret unsafe.Pointer) {
 			hostWrite(name, unsafe.Pointer(unsafe.SliceData(some)), uint32(len(some)), ret)
 		})
 		if reply.byteAt(0) != 0 {
@@ -260,7 +262,7 @@ func WriteArtifact(name string, data []byte) error {
 func StepOutputs(step string, each func(key string, output json.RawMessage) error) error {
 	hasAfter, after := uint32(0), uint32(0)
 	for {
-		reply := ask(func(ret unsafe.Pointer) { hostOutputs(step, hasAfter, after, 1_000, ret) })
+		reply := ask(largest, func(ret unsafe.Pointer) { hostOutputs(step, hasAfter, after, 1_000, ret) })
 		if reply.byteAt(0) != 0 {
 			return reply.refusal("outputs", 4, []kind{
 				{"not-found", words}, {"not-a-dependency", words}, {"cancelled", nothing}, {"unavailable", words},

@@ -10,7 +10,7 @@ use bulkhead_engine::engine::EngineConfig;
 use bulkhead_engine::executor::Executor;
 use bulkhead_engine::jobs::{Jobs, RunRequest};
 use bulkhead_engine::store::{Retention, Store};
-use bulkhead_sandbox::{Sandbox, SandboxConfig};
+use bulkhead_sandbox::Sandbox;
 
 use crate::Options;
 
@@ -26,25 +26,18 @@ pub(crate) struct Parts {
     _folder: tempfile::TempDir,
 }
 
-impl Parts {
-    /// A store and a sandbox.
-    pub(crate) fn new(config: SandboxConfig) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let store: Arc<dyn Store> = Arc::new(bulkhead_store::RedbStore::open(folder.path(), Default::default()).expect("a store"));
-        let sandbox = Arc::new(Sandbox::new(config, store.clone()).expect("a sandbox"));
-        let executor: Arc<dyn Executor> = sandbox.clone();
-        let jobs = Jobs::new(store.clone(), executor.clone());
-        Self { store, executor, sandbox, jobs, _folder: folder }
-    }
-}
-
 /// Makes a store and a sandbox, with the no-op plugin uploaded.
 pub(crate) async fn parts(options: &Options) -> Parts {
-    let parts = Parts::new(SandboxConfig::new(SLOTS));
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let store: Arc<dyn Store> = Arc::new(bulkhead_store::RedbStore::open(folder.path(), Default::default()).expect("a store"));
+    let config = bulkhead_sandbox::SandboxConfig::new(SLOTS);
+    let sandbox = Arc::new(Sandbox::new(config, store.clone()).expect("a sandbox"));
+    let executor: Arc<dyn Executor> = sandbox.clone();
+    let jobs = Jobs::new(store.clone(), executor.clone());
     let file = options.plugins.join("noop.wasm");
     let component = std::fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}; run `make plugins`", file.display()));
-    parts.jobs.upload(component.into(), None).await.expect("the no-op plugin");
-    parts
+    jobs.upload(component.into(), None).await.expect("the no-op plugin");
+    Parts { store, executor, sandbox, jobs, _folder: folder }
 }
 
 /// A worker id of its own.

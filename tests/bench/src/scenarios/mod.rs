@@ -5,7 +5,6 @@ mod drain;
 mod footprint;
 mod health;
 mod log;
-mod plugins;
 mod rest;
 
 use std::future::Future;
@@ -17,12 +16,11 @@ use crate::report::Report;
 type Scenario = for<'a> fn(&'a Options, &'a mut Report) -> Pin<Box<dyn Future<Output = ()> + 'a>>;
 
 /// Every scenario by its name.
-pub(crate) const ALL: [(&str, Scenario); 7] = [
+pub(crate) const ALL: [(&str, Scenario); 6] = [
     ("batch", |options, report| Box::pin(batch::measure(options, report))),
     ("drain", |options, report| Box::pin(drain::measure(options, report))),
     ("rest", |options, report| Box::pin(rest::measure(options, report))),
     ("log", |options, report| Box::pin(log::measure(options, report))),
     ("health", |options, report| Box::pin(health::measure(options, report))),
-    ("plugins", |options, report| Box::pin(plugins::measure(options, report))),
     ("footprint", |options, report| Box::pin(footprint::measure(options, report))),
 ];
