@@ -134,7 +134,7 @@ function Connection({ brief = false }) {
   const { state, reason, tabs } = status.value;
   const text = { open: 'Live', connecting: 'Connecting…', lost: 'Connection lost', denied: 'Token refused' }[state];
   if (brief)
-    return html`<div class=${`connection brief ${state}`} title=${text}><i aria-hidden="true"></i><span class="cut">${state === 'open' ? '' : text}</span></div>`;
+    return html`<div class=${`signal ${state}`} title=${text}><i aria-hidden="true"></i><span class="cut">${state === 'open' ? '' : text}</span></div>`;
   return html`<div class=${`connection ${state}`} role="status" title=${reason ?? `one stream for ${tabs} ${tabs === 1 ? 'tab' : 'tabs'}`} data-opened=${status.value.opened} data-tabs=${tabs}>
     <i aria-hidden="true"></i><span>${text}</span>
     ${state === 'lost' && html`<button class="link" onClick=${retry}>retry</button>`}

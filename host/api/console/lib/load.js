@@ -1,8 +1,56 @@
 // Reading something once for as long as its address is the same.
 
-import { status } from '../live/live.js';
+import { status, useLive } from '../live/live.js';
 import { Problem } from './api.js';
 import { useCallback, useEffect, useRef, useState } from './view.js';
+
+/** What is shown is read anew no more often than this, in milliseconds. */
+const AGAIN = 1_000;
+
+/**
+ * A function that does something soon, and once however often it is called until then.
+ * @param {() => void} what
+ * @param {number} [ms]
+ */
+export function useSoon(what, ms = AGAIN) {
+  const latest = useRef(what);
+  latest.current = what;
+  const timer = useRef(0);
+  useEffect(() => () => clearTimeout(timer.current), []);
+  return useCallback(() => {
+    timer.current ||= setTimeout(() => {
+      timer.current = 0;
+      latest.current();
+    }, ms);
+  }, []);
+}
+
+/**
+ * Does something when a text changes, but not for the first one.
+ * @param {string} told what the stream tells; nothing is asked for while it stays the same
+ * @param {() => void} again
+ * @param {number} [ms]
+ */
+export function useAgain(told, again, ms) {
+  const soon = useSoon(again, ms);
+  const last = useRef(told);
+  useEffect(() => {
+    if (last.current !== told) soon();
+    last.current = told;
+  }, [told]);
+}
+
+/**
+ * Does something when runs changed.
+ * @param {() => void} again
+ * @param {(runs: import('./types.js').Run[]) => boolean} [matters] whether changed runs matter; some that are gone always do
+ */
+export function useRuns(again, matters = (runs) => runs.length > 0) {
+  const soon = useSoon(again);
+  useLive({ kind: 'runs' }, (data) => {
+    if (data.stale || data.gone.length > 0 || matters(data.runs)) soon();
+  });
+}
 
 /**
  * @template T

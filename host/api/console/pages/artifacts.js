@@ -5,17 +5,14 @@ import { headline } from '../components/frame.js';
 import { Empty, Foreign, Trouble } from '../components/parts.js';
 import { get, query } from '../lib/api.js';
 import { tail } from '../lib/format.js';
-import { useLoad } from '../lib/load.js';
+import { useLoad, useRuns } from '../lib/load.js';
 import { params, setParams } from '../lib/router.js';
-import { html, useEffect, useRef } from '../lib/view.js';
-import { useLive } from '../live/live.js';
+import { html, useEffect } from '../lib/view.js';
 
 /** @typedef {import('../lib/types.js').RunArtifact} RunArtifact */
 
 /** Artifacts of one page. */
 const PAGE = 100;
-/** The list is read anew no more often than this, in milliseconds. */
-const AGAIN = 1_000;
 
 export function ArtifactsPage() {
   const cursor = params.value.get('cursor') ?? '';
@@ -27,15 +24,7 @@ export function ArtifactsPage() {
   useEffect(() => {
     headline.value = { title: 'Artifacts', state: '' };
   }, []);
-  const timer = useRef(0);
-  useLive({ kind: 'runs' }, (data) => {
-    if (cursor || (data.runs.length === 0 && data.gone.length === 0 && !data.stale)) return;
-    timer.current ||= setTimeout(() => {
-      timer.current = 0;
-      reload();
-    }, AGAIN);
-  });
-  useEffect(() => () => clearTimeout(timer.current), []);
+  useRuns(reload);
   const items = value?.items ?? [];
   return html`
     <div class="page">

@@ -8,10 +8,9 @@ import { Cause, Empty, Foreign, Lasting, State, Trouble } from '../components/pa
 import { get, post, query } from '../lib/api.js';
 import { ago, count, moment, short, tail, words } from '../lib/format.js';
 import { useKeys } from '../lib/keys.js';
-import { useLoad } from '../lib/load.js';
+import { useLoad, useRuns } from '../lib/load.js';
 import { go, params, setParams } from '../lib/router.js';
 import { html, now, useEffect, useRef, useState } from '../lib/view.js';
-import { useLive } from '../live/live.js';
 import { CAUSES } from './runs/filter.js';
 
 /** @typedef {import('../lib/types.js').LetterGroup} Group */
@@ -19,8 +18,6 @@ import { CAUSES } from './runs/filter.js';
 
 /** Groups of one page. */
 const MOST = 200;
-/** The list is read anew no more often than this, in milliseconds. */
-const AGAIN = 1_000;
 
 const tasks = (/** @type {number} */ number) => `${count(number)} ${number === 1 ? 'task' : 'tasks'}`;
 const runs = (/** @type {number} */ number) => `${count(number)} ${number === 1 ? 'run' : 'runs'}`;
@@ -51,19 +48,6 @@ async function replay(what, group, run) {
   return true;
 }
 
-/** Reads anew when runs changed. @param {() => void} reload */
-function useChanges(reload) {
-  const timer = useRef(0);
-  useLive({ kind: 'runs' }, (data) => {
-    if (data.runs.length === 0 && data.gone.length === 0 && !data.stale) return;
-    timer.current ||= setTimeout(() => {
-      timer.current = 0;
-      reload();
-    }, AGAIN);
-  });
-  useEffect(() => () => clearTimeout(timer.current), []);
-}
-
 export function DeadLettersPage() {
   const [cause, text, order] = ['cause', 'text', 'order'].map((name) => params.value.get(name) ?? '');
   const key = query({ cause, text, order, limit: MOST });
@@ -73,7 +57,7 @@ export function DeadLettersPage() {
   );
   const [at, setAt] = useState(-1);
   const search = useRef(/** @type {HTMLInputElement|null} */ (null));
-  useChanges(reload);
+  useRuns(reload);
   useEffect(() => {
     headline.value = { title: 'Dead letters', state: '' };
   }, []);
@@ -142,7 +126,7 @@ export function DeadLetterPage({ id }) {
         get(`/dead-letters/${id}${query({ cursor })}`, signal)
       ),
   );
-  useChanges(reload);
+  useRuns(reload);
   useEffect(() => {
     headline.value = { title: 'Dead letters', state: value ? 'failed' : '' };
   }, [value]);

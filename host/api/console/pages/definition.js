@@ -7,10 +7,9 @@ import { Empty, Foreign, Trouble } from '../components/parts.js';
 import { Tabs } from '../components/tabs.js';
 import { get, Problem, remove } from '../lib/api.js';
 import { ago, moment } from '../lib/format.js';
-import { useLoad } from '../lib/load.js';
+import { useLoad, useRuns } from '../lib/load.js';
 import { go, params, setParams } from '../lib/router.js';
-import { html, now, useEffect, useRef, useState } from '../lib/view.js';
-import { useLive } from '../live/live.js';
+import { html, now, useEffect, useState } from '../lib/view.js';
 import { Editor } from './definition/editor.js';
 import { RunForm } from './definition/run-form.js';
 import { Versions } from './definition/versions.js';
@@ -18,9 +17,6 @@ import { Table } from './runs.js';
 
 /** @typedef {import('../lib/types.js').Definition} Definition */
 /** @typedef {import('../lib/types.js').ScheduleDetail} ScheduleDetail */
-
-/** The list of runs is read anew no more often than this, in milliseconds. */
-const AGAIN = 1_000;
 
 const EXAMPLE = `id = "my_job"
 name = "My job"
@@ -141,16 +137,7 @@ function Runs({ id }) {
     `runs of ${id}`,
     (signal) => /** @type {Promise<import('../lib/types.js').RunPage>} */ (get(`/runs?definition=${id}&limit=25`, signal)),
   );
-  const timer = useRef(0);
-  useLive({ kind: 'runs' }, (data) => {
-    const mine = data.runs.some((/** @type {{definition: string}} */ run) => run.definition === id);
-    if (!mine && data.gone.length === 0 && !data.stale) return;
-    timer.current ||= setTimeout(() => {
-      timer.current = 0;
-      reload();
-    }, AGAIN);
-  });
-  useEffect(() => () => clearTimeout(timer.current), []);
+  useRuns(reload, (runs) => runs.some((run) => run.definition === id));
   return html`<${Trouble} problem=${error} retry=${reload} />
     ${value && (value.items.length > 0 ? html`<${Table} items=${value.items} />` : html`<${Empty} icon="runs" title="It has not run yet">Start it with “Run” on this page.</${Empty}>`)}
     ${value?.next && html`<p><a href=${`/runs?definition=${id}`}>All its runs</a></p>`}`;

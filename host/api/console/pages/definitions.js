@@ -5,17 +5,14 @@ import { Empty, Foreign, Trouble } from '../components/parts.js';
 import { get } from '../lib/api.js';
 import { ago, moment } from '../lib/format.js';
 import { useKeys } from '../lib/keys.js';
-import { useLoad } from '../lib/load.js';
+import { useLoad, useRuns } from '../lib/load.js';
 import { go } from '../lib/router.js';
 import { html, now, useEffect, useRef, useState } from '../lib/view.js';
-import { useLive } from '../live/live.js';
 
 /** @typedef {import('../lib/types.js').DefinitionSummary} DefinitionSummary */
 
 /** Runs of a definition that the list shows. */
 const MOST_LATELY = 12;
-/** The runs are read anew no more often than this, in milliseconds. */
-const AGAIN = 1_000;
 
 export function DefinitionsPage() {
   const { value, error, reload } = useLoad('definitions', (signal) => get('/definitions?limit=500', signal));
@@ -26,15 +23,7 @@ export function DefinitionsPage() {
     'latest runs',
     (signal) => /** @type {Promise<import('../lib/types.js').RunPage>} */ (get('/runs?limit=500', signal)),
   );
-  const timer = useRef(0);
-  useLive({ kind: 'runs' }, (data) => {
-    if (data.runs.length === 0 && data.gone.length === 0 && !data.stale) return;
-    timer.current ||= setTimeout(() => {
-      timer.current = 0;
-      latest.reload();
-    }, AGAIN);
-  });
-  useEffect(() => () => clearTimeout(timer.current), []);
+  useRuns(latest.reload);
   useEffect(() => {
     headline.value = { title: 'Definitions', state: '' };
   }, []);

@@ -5,14 +5,11 @@ import { headline, statistics } from '../components/frame.js';
 import { Empty, Trouble } from '../components/parts.js';
 import { get } from '../lib/api.js';
 import { ago, count, short, size, words } from '../lib/format.js';
-import { useLoad } from '../lib/load.js';
+import { useLoad, useRuns } from '../lib/load.js';
 import { html, now, useEffect, useRef, useState } from '../lib/view.js';
-import { useLive } from '../live/live.js';
 import { Table } from './runs.js';
 
 const STATES = /** @type {const} */ (['queued', 'running', 'retrying', 'succeeded', 'failed', 'cancelled']);
-/** The lists are read anew no more often than this, in milliseconds. */
-const AGAIN = 1_000;
 
 export function OverviewPage() {
   const { value, error, reload } = useLoad('overview', async (signal) => {
@@ -22,17 +19,9 @@ export function OverviewPage() {
     ]);
     return /** @type {{live: import('../lib/types.js').RunPage, failed: import('../lib/types.js').RunPage}} */ ({ live, failed });
   });
-  const timer = useRef(0);
-  useLive({ kind: 'runs' }, (data) => {
-    if (data.runs.length === 0 && data.gone.length === 0 && !data.stale) return;
-    timer.current ||= setTimeout(() => {
-      timer.current = 0;
-      reload();
-    }, AGAIN);
-  });
+  useRuns(reload);
   useEffect(() => {
     headline.value = { title: 'Overview', state: '' };
-    return () => clearTimeout(timer.current);
   }, []);
   const told = statistics.value;
   return html`

@@ -141,6 +141,7 @@ function Head({ run }) {
     <header class="run-head">
       <div class="run-title">
         <${State} state=${run.state} stopping=${run.stopping} />
+        ${run.failure && html`<${Cause} failure=${run.failure} />`}
         <h1><${Foreign} text=${run.name || run.definition} max=${120} /></h1>
         <span class="run-id"><code class="faint" title=${run.id}>${tail(run.id)}</code><button class="quiet icon-only small" aria-label="Copy the run's id" title="Copy the id" onClick=${() => act(() => navigator.clipboard.writeText(run.id), 'The id is copied')}><${Icon} name="copy" size=${13} /></button></span>
         <span class="grow"></span>

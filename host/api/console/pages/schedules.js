@@ -7,17 +7,14 @@ import { Empty, Moment, Trouble } from '../components/parts.js';
 import { get, Problem, post, query } from '../lib/api.js';
 import { ago, count, duration, moment, tail } from '../lib/format.js';
 import { useKeys } from '../lib/keys.js';
-import { useLoad } from '../lib/load.js';
+import { useLoad, useRuns } from '../lib/load.js';
 import { go } from '../lib/router.js';
-import { html, now, skew, useEffect, useRef, useState } from '../lib/view.js';
-import { useLive } from '../live/live.js';
+import { html, now, skew, useEffect, useState } from '../lib/view.js';
 
 /** @typedef {import('../lib/types.js').Schedule} Schedule */
 /** @typedef {import('../lib/types.js').ScheduleDetail} Detail */
 /** @typedef {import('../lib/types.js').Fire} Fire */
 
-/** Lists are read anew no more often than this, in milliseconds. */
-const AGAIN = 1_000;
 /** What fires is there so long after it was due, in milliseconds. */
 const DECIDED = 1_500;
 /** The longest that a timer of a browser may wait, in milliseconds. */
@@ -27,22 +24,14 @@ const PREVIEW_AFTER = 250;
 
 /** Reads anew when runs changed, and when the next fire is due: the server says when that is, so nothing polls. @param {(string|undefined)[]} next @param {() => void} reload */
 function useFires(next, reload) {
-  const timer = useRef(0);
-  useLive({ kind: 'runs' }, (data) => {
-    if (data.runs.length === 0 && !data.stale) return;
-    timer.current ||= setTimeout(() => {
-      timer.current = 0;
-      reload();
-    }, AGAIN);
-  });
+  useRuns(reload);
   const due = next.filter(Boolean).sort()[0];
   useEffect(() => {
     if (!due) return undefined;
-    const wait = Math.max(AGAIN, Date.parse(due) - (Date.now() + skew.peek()) + DECIDED);
+    const wait = Math.max(DECIDED, Date.parse(due) - (Date.now() + skew.peek()) + DECIDED);
     const alarm = setTimeout(reload, Math.min(wait, LONGEST));
     return () => clearTimeout(alarm);
   }, [due]);
-  useEffect(() => () => clearTimeout(timer.current), []);
 }
 
 export function SchedulesPage() {

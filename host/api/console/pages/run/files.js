@@ -4,7 +4,7 @@ import { FileTable, preview, save } from '../../components/files.js';
 import { Empty, Trouble } from '../../components/parts.js';
 import { get, query } from '../../lib/api.js';
 import { count } from '../../lib/format.js';
-import { useLoad } from '../../lib/load.js';
+import { useAgain, useLoad } from '../../lib/load.js';
 import { html, useState } from '../../lib/view.js';
 
 /** @typedef {import('../../lib/types.js').RunDetail} RunDetail */
@@ -19,9 +19,10 @@ export function Files({ run }) {
   const cursor = cursors.at(-1);
   // What tasks publish is there when they have succeeded.
   const files = useLoad(`files ${run.id}`, (signal) => get(`/runs/${run.id}/files`, signal));
-  const artifacts = useLoad(`artifacts ${run.id} ${run.tasks.succeeded} ${cursor}`, (signal) =>
+  const artifacts = useLoad(`artifacts ${run.id} ${cursor}`, (signal) =>
     get(`/runs/${run.id}/artifacts${query({ limit: PAGE, cursor })}`, signal),
   );
+  useAgain(String(run.tasks.succeeded), artifacts.reload);
   /** @type {import('../../lib/types.js').RunFile[]} */
   const given = files.value?.items ?? [];
   /** @type {Artifact[]} */

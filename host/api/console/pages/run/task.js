@@ -8,9 +8,9 @@ import { Tail } from '../../components/tail.js';
 import { ask, get, Problem, post } from '../../lib/api.js';
 import { count, duration, short, size } from '../../lib/format.js';
 import { useKeys } from '../../lib/keys.js';
-import { useLoad } from '../../lib/load.js';
+import { useAgain, useLoad } from '../../lib/load.js';
 import { setParams } from '../../lib/router.js';
-import { html, now, useEffect, useRef, useState } from '../../lib/view.js';
+import { html, now, useState } from '../../lib/view.js';
 
 /** @typedef {import('../../lib/types.js').TaskDetail} TaskDetail */
 /** @typedef {import('../../lib/types.js').Attempt} Attempt */
@@ -28,18 +28,8 @@ export function TaskPanel({ id, run }) {
   const close = () => setParams({ panel: null });
   useKeys({ Escape: close });
   // The run says when there may be something new: an attempt ended, a task changed its state, or lines came.
-  const timer = useRef(0);
   const told = JSON.stringify([run.attempts, run.tasks, run.last_line, run.state]);
-  const first = useRef(told);
-  useEffect(() => {
-    if (first.current === told || task?.state === 'succeeded') return;
-    first.current = '';
-    timer.current ||= setTimeout(() => {
-      timer.current = 0;
-      reload();
-    }, AGAIN);
-  }, [told]);
-  useEffect(() => () => clearTimeout(timer.current), []);
+  useAgain(task?.state === 'succeeded' ? '' : told, reload, AGAIN);
   return html`
     <aside class="panel" aria-label="Task">
       <header>

@@ -5,6 +5,7 @@ import { Trouble } from '../../components/parts.js';
 import { get, query } from '../../lib/api.js';
 import { count, duration, short, size, words } from '../../lib/format.js';
 import { useKeys } from '../../lib/keys.js';
+import { useAgain } from '../../lib/load.js';
 import { params, setParams } from '../../lib/router.js';
 import { html, now, useEffect, useMemo, useRef, useState } from '../../lib/view.js';
 import { fill } from '../../log/ansi.js';
@@ -20,8 +21,6 @@ const PAGE = 200;
 const MOST_PAGES = 60;
 /** What is in sight is read when it stays in sight so long, in milliseconds: who drags the scroll bar passes by thousands of pages. */
 const SETTLED = 40;
-/** What is in sight is read anew no more often than this while the run goes on, in milliseconds. */
-const AGAIN = 1_000;
 const ROW = 30;
 
 /** What both kinds of rows share. */
@@ -258,19 +257,11 @@ export function Tasks({ run, step, state }) {
       view.close();
     };
   }, [rows]);
-  // The run says that something changed; nothing is asked for while nothing does.
-  const told = JSON.stringify([run.tasks, run.attempts]);
-  const timer = useRef(0);
-  const first = useRef(told);
-  useEffect(() => {
-    if (first.current === told) return;
-    first.current = '';
+  // The run says that something changed.
+  useAgain(JSON.stringify([run.tasks, run.attempts]), () => {
     viewport.current?.refresh();
-    timer.current ||= setTimeout(() => {
-      timer.current = 0;
-      rows.refresh();
-    }, AGAIN);
-  }, [told, rows]);
+    rows.refresh();
+  });
   const of = step ? run.steps.find((known) => known.name === step) : undefined;
   const counts = of?.tasks ?? run.tasks;
   const open = (/** @type {number} */ row) => {

@@ -4,9 +4,9 @@ import { Icon } from '../../components/icons.js';
 import { seen, Trouble } from '../../components/parts.js';
 import { get, query } from '../../lib/api.js';
 import { count, duration, words } from '../../lib/format.js';
-import { useLoad } from '../../lib/load.js';
+import { useAgain, useLoad } from '../../lib/load.js';
 import { params, setParams } from '../../lib/router.js';
-import { html, now, useEffect, useRef, useState } from '../../lib/view.js';
+import { html, now, useRef, useState } from '../../lib/view.js';
 
 /** @typedef {import('../../lib/types.js').RunDetail} RunDetail */
 /** @typedef {import('../../lib/types.js').Timeline} Times */
@@ -17,8 +17,6 @@ import { html, now, useEffect, useRef, useState } from '../../lib/view.js';
 const MOST = 120;
 /** Up to so many tasks of a step have a row each; of more, attempts share rows. */
 const MOST_ROWS = 40;
-/** A run that goes on is read anew no more often than this, in milliseconds. */
-const AGAIN = 1_000;
 const ZOOMS = [1, 2, 4, 8, 16, 32];
 const WHICH = /** @type {const} */ (['newest', 'longest', 'failed']);
 /** The height of what shows how many were at work, in pixels. */
@@ -28,23 +26,13 @@ const BAND = 28;
 export function Timeline({ run }) {
   const which = params.value.get('which') ?? 'newest';
   const [zoom, setZoom] = useState(1);
-  const [turn, setTurn] = useState(0);
-  const shown = useRef(/** @type {Times|null} */ (null));
-  const key = `${run.id} ${which}`;
   const { value, error, reload } = useLoad(
-    `${key} ${turn}`,
+    `${run.id} ${which}`,
     (signal) => /** @type {Promise<Times>} */ (get(`/runs/${run.id}/timeline${query({ which, limit: MOST })}`, signal)),
   );
-  // The run says that something changed; what is shown stays until the next answer is there.
-  const timer = useRef(0);
-  const told = JSON.stringify([run.tasks, run.attempts]);
-  useEffect(() => {
-    timer.current ||= setTimeout(() => {
-      timer.current = 0;
-      setTurn((before) => before + 1);
-    }, AGAIN);
-  }, [told]);
-  useEffect(() => () => clearTimeout(timer.current), []);
+  useAgain(JSON.stringify([run.tasks, run.attempts]), reload);
+  // While other attempts are asked for, those that are shown stay.
+  const shown = useRef(/** @type {Times|null} */ (null));
   if (value) shown.current = value;
   const times = shown.current;
   if (!run.started_at && run.attempts === 0) {
