@@ -4,6 +4,8 @@
 //! format number, so a crash in its middle leaves the old format whole.
 
 mod m0001_first;
+#[cfg(test)]
+mod stored;
 
 use crate::keys;
 use crate::kv::{Backend, KvWrite, Tx, Verdict, snapshot};
