@@ -1,5 +1,6 @@
 //! Cursors: where a list goes on, as opaque text. A letter says which list a cursor belongs to, the rest is the last item's key.
 
+use bulkhead_core::hook::HookName;
 use bulkhead_core::id::{RunId, StepIndex, TaskId};
 use bulkhead_core::name::Name;
 use bulkhead_engine::files::ArtifactPlace;
@@ -78,6 +79,34 @@ impl Cursor for ArtifactPlace {
         let (task, name) = rest.split_first_chunk()?;
         let name = std::str::from_utf8(name).ok()?.parse().ok()?;
         Some(Self { step: StepIndex(u16::from_be_bytes(*step)), name, task: u32::from_be_bytes(*task) })
+    }
+}
+
+impl Cursor for HookName {
+    const LIST: u8 = b'h';
+
+    fn to_bytes(&self) -> Vec<u8> {
+        self.as_str().as_bytes().to_vec()
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        std::str::from_utf8(bytes).ok()?.parse().ok()
+    }
+}
+
+/// The number of an item in its list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Number(pub(crate) u64);
+
+impl Cursor for Number {
+    const LIST: u8 = b'n';
+
+    fn to_bytes(&self) -> Vec<u8> {
+        self.0.to_be_bytes().to_vec()
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        Some(Self(u64::from_be_bytes(bytes.try_into().ok()?)))
     }
 }
 

@@ -1,5 +1,7 @@
 //! What can be typed.
 
+mod hooks;
+
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -9,6 +11,7 @@ use bulkhead_core::log::Level;
 use bulkhead_engine::store::Role;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
+pub(crate) use self::hooks::{CourierArgs, HooksArgs, HooksCommand};
 use crate::output::ColorChoice;
 
 /// Runs jobs whose steps are sandboxed WebAssembly components: a plugin that fails costs its own task, and nothing else.
@@ -97,6 +100,8 @@ pub(crate) enum Command {
     Definitions(DefinitionsArgs),
     /// List schedules; show, pause, resume and run one, or preview a cron expression
     Schedules(SchedulesArgs),
+    /// List hooks; put, test and remove them; see what arrived and what did not, and send that again
+    Hooks(HooksArgs),
     /// Show a server's counters
     Stats(ClientArgs),
     /// Make, list and remove tokens
@@ -191,6 +196,8 @@ pub(crate) struct ServeArgs {
     /// How long attempts at work may go on after the first Ctrl-C or SIGTERM.
     #[arg(long, default_value = "30s", value_name = "TIME", value_parser = parse_duration)]
     pub(crate) grace: Duration,
+    #[command(flatten)]
+    pub(crate) courier: CourierArgs,
 }
 
 /// `run`

@@ -73,7 +73,7 @@ mod tests {
             steps: vec![],
         };
         let id = plan.definition.clone();
-        Arc::new(Definition { id, schedule: None, enabled: true, auto_start: false, plan: Arc::new(plan) })
+        Arc::new(Definition { id, schedule: None, hooks: vec![], enabled: true, auto_start: false, plan: Arc::new(plan) })
     }
 
     #[test]

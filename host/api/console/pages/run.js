@@ -137,7 +137,7 @@ function Head({ run }) {
         <div><dt>${ended ? 'Took' : 'For'}</dt><dd><${Lasting} from=${run.started_at} to=${run.ended_at} ms=${run.duration_ms} /></dd></div>
         <div><dt>Tasks</dt><dd class="with-bar"><span class="number" data-testid="run-tasks">${count(run.tasks.succeeded)} / ${count(run.tasks.total)}</span><${Progress} tasks=${run.tasks} /></dd></div>
         <div><dt>Lines</dt><dd><${Levels} lines=${run.lines} /></dd></div>
-        <div><dt title="processor time, greatest memory of an attempt, fuel">Cost</dt><dd>${duration(run.usage.cpu_us / 1_000)}, ${size(run.usage.peak_memory_bytes)}${run.usage.fuel ? `, ${short(run.usage.fuel)} fuel` : ''}</dd></div>
+        <div><dt title="processor time, greatest memory of an attempt, fuel, HTTP">Cost</dt><dd>${duration(run.usage.cpu_us / 1_000)}, ${size(run.usage.peak_memory_bytes)}${run.usage.fuel ? `, ${short(run.usage.fuel)} fuel` : ''}${run.usage.http_requests ? `, ${count(run.usage.http_requests)} HTTP requests for ${size(run.usage.http_received_bytes)}` : ''}</dd></div>
       </dl>
     </header>
   `;

@@ -7,6 +7,7 @@
 mod definition;
 mod event;
 mod file;
+mod hook;
 mod log;
 mod page;
 mod plugin;
@@ -23,6 +24,7 @@ mod watch;
 pub use definition::{Definition, DefinitionStep, DefinitionSummary, Diagnostic, Validation};
 pub use event::{Event, EventGap, EventKind};
 pub use file::{Artifact, File, RunFile, StepOutput};
+pub use hook::{Delivery, DeliveryCounts, Hook, PutHook, RedeliverRequest, Redelivered};
 pub use log::{Level, LogLine, LogPage, Source, StreamEnd};
 pub use page::Page;
 pub use plugin::{Plugin, PluginDetail};

@@ -3,6 +3,7 @@
 pub(crate) mod definitions;
 pub(crate) mod events;
 pub(crate) mod files;
+pub(crate) mod hooks;
 pub(crate) mod logs;
 pub(crate) mod orders;
 pub(crate) mod outputs;

@@ -4,6 +4,7 @@ mod auth;
 mod console;
 mod definitions;
 mod errors;
+mod hooks;
 mod limits;
 mod openapi;
 mod orders;

@@ -9,7 +9,7 @@ use toml::de::DeTable;
 use super::config::Plugins;
 use super::diagnostic::{Report, quote};
 use super::reader::{Field, Reader};
-use super::{Definition, KnownPlugin, MAX_STEPS, graph, schedule, step};
+use super::{Definition, KnownPlugin, MAX_STEPS, graph, hooks, schedule, step};
 use crate::plan::{ErrorTolerance, FailureAction, Plan, Priority, StepPlan};
 
 /// How long a run, or one attempt, may be allowed to take: from what a timer can tell apart to a month.
@@ -34,6 +34,7 @@ pub(super) fn read<'a>(root: &'a DeTable<'a>, plugins: &[KnownPlugin], report: &
     top.optional("description").and_then(|field| field.short_string(report, MAX_DESCRIPTION_LEN));
     let tags = top.optional("tags").map(|field| tags(&field, report)).unwrap_or_default();
     let schedule = top.optional("schedule").and_then(|field| schedule::read(&field, report));
+    let hooks = top.optional("hooks").and_then(|field| hooks::read(&field, report)).unwrap_or_default();
     let timeout = top.optional("timeout").and_then(|field| field.duration(report, TIMEOUTS));
     let enabled = top.optional("enabled").and_then(|field| field.boolean(report)).unwrap_or(true);
     let auto_start = top.optional("auto_start").and_then(|field| field.boolean(report)).unwrap_or(false);
@@ -45,7 +46,7 @@ pub(super) fn read<'a>(root: &'a DeTable<'a>, plugins: &[KnownPlugin], report: &
     let (id, steps) = (id?, steps??);
     let name = name.unwrap_or_else(|| id.to_string());
     let plan = Plan { definition: id.clone(), name, tags, priority, timeout, tolerance, steps };
-    Some(Definition { id, schedule, enabled, auto_start, plan: Arc::new(plan) })
+    Some(Definition { id, schedule, hooks, enabled, auto_start, plan: Arc::new(plan) })
 }
 
 fn tags(field: &Field<'_>, report: &mut Report<'_>) -> Vec<String> {

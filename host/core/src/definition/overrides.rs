@@ -12,8 +12,20 @@ use super::diagnostic::{Report, did_you_mean, list, quote};
 use super::{Diagnostics, within_limit};
 
 /// The keys of a definition's top level.
-const TOP_LEVEL: [&str; 11] =
-    ["id", "name", "description", "tags", "schedule", "timeout", "enabled", "auto_start", "priority", "error_tolerance", "step"];
+const TOP_LEVEL: [&str; 12] = [
+    "id",
+    "name",
+    "description",
+    "tags",
+    "schedule",
+    "timeout",
+    "enabled",
+    "auto_start",
+    "priority",
+    "error_tolerance",
+    "hooks",
+    "step",
+];
 
 /// The definition's text with values replaced: `("fast.worker_count", "7")` sets a key of step `fast`, `("timeout", "\"5m\"")` a
 /// key of the definition. A value that is no TOML value is taken as a string. Dots in a path go deeper:

@@ -51,11 +51,13 @@ pub(crate) enum Tree {
     Idempotency,
     /// Artifacts, runs' files and uploaded files: what names content.
     Files,
+    /// What hooks are told.
+    Deliveries,
 }
 
 impl Tree {
     /// All of them, in the order of their numbers.
-    pub(crate) const ALL: [Self; 15] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::Meta,
         Self::Live,
         Self::Catalog,
@@ -71,6 +73,7 @@ impl Tree {
         Self::Events,
         Self::Idempotency,
         Self::Files,
+        Self::Deliveries,
     ];
 
     /// Its name in the file.
@@ -91,6 +94,7 @@ impl Tree {
             Self::Events => "events",
             Self::Idempotency => "idempotency",
             Self::Files => "files",
+            Self::Deliveries => "deliveries",
         }
     }
 }

@@ -7,7 +7,9 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bulkhead_core::event::Event;
 use bulkhead_core::failure::{Cause, Failure, TrapCode};
+use bulkhead_core::hook::{Answer, Hook, HookEvent, HookName};
 use bulkhead_core::id::{Digest, RunId, StepIndex, TaskId, WorkerId};
 use bulkhead_core::log::{Level, Line, Source};
 use bulkhead_core::machine::{Report, RunCommand};
@@ -18,23 +20,25 @@ use bulkhead_core::task::{AttemptEnd, Progress, TaskStatus};
 use bulkhead_core::time::Timestamp;
 use bulkhead_engine::files::{Content, Files as _, NewArtifact};
 use bulkhead_engine::store::{
-    Catalog as _, ClaimRequest, Claimed, Completion, Fire, Idempotency, Journal as _, NewRun, PluginRecord, Queue as _,
-    Retention, Role, Schedules as _, Summons, TaskOrder, TaskSpec, TokenRecord,
+    Catalog as _, ClaimRequest, Claimed, Completion, DeliveryEnd, DeliveryRequest, Fire, Hooks as _, Idempotency, Journal as _,
+    NewRun, PluginRecord, Queue as _, Retention, Role, RunFilter, Schedules as _, Settlement, Store, Summons, TaskOrder,
+    TaskSpec, TokenRecord,
 };
 use bytes::Bytes;
 
 use crate::clock::ManualClock;
 use crate::content::MemoryContents;
 use crate::keys::{Key, KeyRange};
-use crate::kv::{Backend, Direction, MemoryBackend, Tree, Verdict, snapshot};
+use crate::kv::{Backend, Direction, MemoryBackend, RedbBackend, Tree, Verdict, snapshot};
 use crate::memory::MemoryStore;
+use crate::redb::{FILE_NAME, RedbOptions, RedbStore};
 use crate::store::KvStore;
 
 /// The rows of a store: tree, key, value.
 type Rows = Vec<(u8, Vec<u8>, Vec<u8>)>;
 
 /// What each format left, from format 1 on.
-const STORED: &[&[u8]] = &[include_bytes!("stored/format-1.bin")];
+const STORED: &[&[u8]] = &[include_bytes!("stored/format-1.bin"), include_bytes!("stored/format-2.bin")];
 
 fn rows(backend: &dyn Backend) -> Rows {
     let all = snapshot(backend, |kv| {
@@ -50,19 +54,16 @@ fn rows(backend: &dyn Backend) -> Rows {
     all.unwrap()
 }
 
-/// A store with these rows.
-fn backend(rows: &[u8]) -> Arc<MemoryBackend> {
+/// Writes these rows.
+fn fill(backend: &dyn Backend, rows: &[u8]) {
     let rows: Rows = postcard::from_bytes(rows).unwrap();
-    let backend = Arc::new(MemoryBackend::default());
-    backend
-        .write(&mut |kv| {
-            for (tree, key, value) in &rows {
-                kv.put(&Key::from_bytes(Tree::ALL[usize::from(*tree)], key), value).unwrap();
-            }
-            Verdict::Commit
-        })
-        .unwrap();
-    backend
+    let written = backend.write(&mut |kv| {
+        for (tree, key, value) in &rows {
+            kv.put(&Key::from_bytes(Tree::ALL[usize::from(*tree)], key), value).unwrap();
+        }
+        Verdict::Commit
+    });
+    written.unwrap();
 }
 
 fn open(backend: &Arc<MemoryBackend>, clock: &ManualClock) -> MemoryStore {
@@ -123,12 +124,6 @@ impl History {
         }
     }
 
-    async fn content(&self, text: &'static str) -> Content {
-        let mut writer = self.store.begin_content().await.unwrap();
-        writer.append(Bytes::from_static(text.as_bytes())).await.unwrap();
-        writer.finish().await.unwrap()
-    }
-
     async fn claim(&self, slots: usize) -> Vec<Claimed> {
         self.clock.advance(Duration::from_millis(1));
         let request = ClaimRequest { worker: self.worker, slots, memory: u64::MAX, budget: u64::MAX };
@@ -149,7 +144,8 @@ impl History {
             message: "the end".into(),
             fields: Some(r#"{"k":"v"}"#.into()),
         };
-        let usage = Usage { fuel: 1_000, peak_memory: 65_536, cpu_micros: 250 };
+        let usage =
+            Usage { fuel: 1_000, peak_memory: 65_536, cpu_micros: 250, http_requests: 2, http_sent: 30, http_received: 400 };
         let completion = Completion {
             task: claimed.task,
             attempt: claimed.attempt,
@@ -173,7 +169,8 @@ impl History {
     }
 
     async fn catalog(&self) {
-        let text = "id = \"job\"\n[schedule]\ncron = \"* * * * *\"\n[step.first]\nplugin = \"noop\"\n";
+        let text = "id = \"job\"\nhooks = [{ name = \"ops\", url = \"https://a.test/\", secret = \"ops\" }]\n\
+                    [schedule]\ncron = \"* * * * *\"\n[step.first]\nplugin = \"noop\"\n";
         self.store.put_definition(name("job"), text.into(), None).await.unwrap();
         let plugin = PluginRecord {
             name: name("noop"),
@@ -192,7 +189,7 @@ impl History {
 
     /// A run in the middle of its work, with tasks in each state.
     async fn live_run(&mut self) {
-        let file = self.content("a,b\n1,2\n").await;
+        let file = content(&self.store, CONTENTS[0]).await;
         self.store.put_file(file.clone()).await.unwrap();
         let mut new = self.run(Trigger::Api);
         new.files = vec![("rows.csv".parse().unwrap(), file.digest)];
@@ -202,7 +199,7 @@ impl History {
         self.spawn(&plan_task, &["done", "dead", "retrying", "running", "cancelled", "skipped", "waiting"]).await;
         self.succeed(&plan_task).await;
         let mut claimed = self.claim(4).await.into_iter();
-        let content = self.content("artifact").await;
+        let content = content(&self.store, CONTENTS[1]).await;
         let artifact = NewArtifact { name: "out.txt".parse().unwrap(), content_type: "text/plain".parse().unwrap(), content };
         let done = claimed.next().unwrap();
         assert_eq!(self.end(&done, AttemptEnd::Succeeded, vec![artifact]).await, TaskStatus::Succeeded);
@@ -254,6 +251,24 @@ impl History {
         Some(claimed)
     }
 
+    /// A hook of the server beside the definition's, with deliveries in each state.
+    async fn hooks(&self) {
+        let (url, events) = ("https://b.test/".into(), HookEvent::ASKED.to_vec());
+        let hook = Hook { url, events, definitions: vec![], secret: name("all") };
+        self.store.put_hook(name("all"), hook).await.unwrap();
+        let all = HookName::from(name("all"));
+        for end in [DeliveryEnd::Delivered, DeliveryEnd::Failed, DeliveryEnd::Retry { wait: Duration::from_secs(9) }] {
+            self.store.test_hook(all.clone()).await.unwrap();
+            let lease = Duration::from_secs(30);
+            let request = DeliveryRequest { after: None, busy: Default::default(), per_hook: 1, limit: 1, lease };
+            let leased = self.store.lease_deliveries(request).await.unwrap().deliveries;
+            let [(hook, delivery)] = &leased[..] else { panic!("{leased:?}") };
+            let answer = Answer { at: self.clock.now(), status: Some(503), text: "later".into() };
+            let (number, id, attempt) = (delivery.number, delivery.id.clone(), delivery.attempts);
+            self.store.settle_delivery(Settlement { hook: hook.name.clone(), number, id, attempt, answer, end }).await.unwrap();
+        }
+    }
+
     async fn fire(&mut self) {
         let due = self.store.due_schedules(1).await.unwrap().next.unwrap();
         self.clock.set(due);
@@ -261,6 +276,15 @@ impl History {
         let fired = self.store.fire(Fire { schedule: name("job"), version: 1, run }).await.unwrap();
         assert!(fired.run.is_some());
     }
+}
+
+/// The contents that the history names: an uploaded file and an artifact.
+const CONTENTS: [&str; 2] = ["a,b\n1,2\n", "artifact"];
+
+async fn content(store: &dyn Store, text: &'static str) -> Content {
+    let mut writer = store.begin_content().await.unwrap();
+    writer.append(Bytes::from_static(text.as_bytes())).await.unwrap();
+    writer.finish().await.unwrap()
 }
 
 /// Writes the history into a new store of the latest format.
@@ -272,6 +296,7 @@ fn write() -> Arc<MemoryBackend> {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
         history.store.register_worker(history.worker, Duration::from_secs(30), false).await.unwrap();
         history.catalog().await;
+        history.hooks().await;
         history.other_runs().await;
         history.live_run().await;
         history.fire().await;
@@ -296,15 +321,46 @@ fn what_the_latest_format_stores_is_what_its_file_has() {
     assert_eq!(stored.len(), written.len(), "rows were added or left out");
 }
 
+/// Opens a store of format `number`, and looks at all that it has.
+async fn check(store: &dyn Store, number: usize) {
+    let mut contents = Vec::new();
+    for text in CONTENTS {
+        contents.push(content(store, text).await);
+    }
+    assert_eq!(store.recount().await.unwrap(), Vec::<String>::new(), "format {number}");
+    let runs = store.runs(RunFilter::default(), None, 100).await.unwrap();
+    let mut statuses: Vec<_> = runs.iter().map(|run| run.state.status()).collect();
+    statuses.sort_unstable();
+    assert_eq!(statuses, RunStatus::ALL, "format {number}");
+    let steps = || runs.iter().flat_map(|run| &run.steps);
+    let (attempts, fuel) = (steps().map(|step| step.attempts).sum::<u64>(), steps().map(|step| step.usage.fuel).sum::<u64>());
+    assert!(attempts > 4 && fuel == attempts * 1_000, "format {number}: {attempts} attempts, {fuel} fuel");
+    let events = store.events(0, 1_000).await.unwrap();
+    assert_eq!(events.len() as u64, store.last_event().await.unwrap(), "format {number}");
+    let ended = events.iter().filter(|record| matches!(&record.event, Event::Task { ended: Some(_), .. })).count();
+    assert_eq!(ended as u64, attempts, "format {number}");
+}
+
 #[test]
 fn a_store_of_every_format_opens_and_counts_right() {
-    for (index, stored) in STORED.iter().enumerate() {
-        let backend = backend(stored);
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    for (number, stored) in (1..).zip(STORED) {
+        let backend = Arc::new(MemoryBackend::default());
+        fill(&*backend, stored);
         super::run(&*backend).unwrap();
         let clock = ManualClock::new(Timestamp::from_micros(1_000_000_000_000));
-        let store = open(&backend, &clock);
-        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
-            assert_eq!(store.recount().await.unwrap(), Vec::<String>::new(), "format {}", index + 1);
-        });
+        runtime.block_on(check(&open(&backend, &clock), number));
+    }
+}
+
+#[test]
+fn a_file_of_every_format_opens() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    for (number, stored) in (1..).zip(STORED) {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join(FILE_NAME);
+        fill(&RedbBackend::open(Box::new(move || redb::Database::create(&file))).unwrap(), stored);
+        let store = RedbStore::open(directory.path(), RedbOptions::default()).unwrap();
+        runtime.block_on(check(&store, number));
     }
 }

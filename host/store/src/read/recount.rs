@@ -71,6 +71,7 @@ pub(crate) fn recount(kv: &dyn KvRead) -> Tx<Vec<String>> {
     recount.idempotency()?;
     let mut differences = recount.differences;
     super::schedule::recount(kv, &mut differences)?;
+    super::hooks::recount(kv, &mut differences)?;
     Ok(differences)
 }
 

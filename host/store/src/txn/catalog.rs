@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use bulkhead_core::definition::Standing;
 use bulkhead_core::id::Digest;
 use bulkhead_core::name::Name;
-use bulkhead_core::schedule::Schedule;
 use bulkhead_engine::store::{DefinitionRecord, PluginRecord, StoreError, TokenRecord};
 use bytes::Bytes;
 
@@ -14,13 +14,13 @@ use crate::kv::{self, Tx};
 use crate::read;
 
 impl Txn<'_> {
-    /// Stores a definition; `schedule` is what its text says of when it runs, and whether it may.
+    /// Stores a definition; `standing` is what its text says to the store.
     pub(crate) fn put_definition(
         &mut self,
         id: Name,
         text: Arc<str>,
         expected: Option<u64>,
-        schedule: Option<(Schedule, bool)>,
+        standing: Standing,
     ) -> Tx<DefinitionRecord> {
         let key = keys::definition(id.as_str());
         let stored: Option<DefinitionRecord> = self.load(&key)?;
@@ -35,7 +35,8 @@ impl Txn<'_> {
         }
         let record = DefinitionRecord { id, version: version + 1, updated_at: self.now, text };
         self.put_record(&key, &record)?;
-        self.set_schedule(&record.id, record.version, schedule)?;
+        self.set_schedule(&record.id, record.version, standing.schedule)?;
+        self.set_hooks(&record.id, standing.hooks)?;
         Ok(record)
     }
 
@@ -46,7 +47,8 @@ impl Txn<'_> {
             return Err(StoreError::NotFound("definition").into());
         }
         self.remove(&key)?;
-        self.set_schedule(id, 0, None)
+        self.set_schedule(id, 0, None)?;
+        self.set_hooks(id, Vec::new())
     }
 
     /// Stores a plugin and makes its name mean it.

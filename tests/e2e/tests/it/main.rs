@@ -4,6 +4,7 @@ mod batch;
 mod cli;
 mod control;
 mod demo;
+mod hooks;
 mod misbehave;
 mod schedules;
 mod serve;

@@ -51,7 +51,7 @@ function Body({ task, reload }) {
       <div><dt>Created</dt><dd><${Moment} at=${task.created_at} /></dd></div>
       <div><dt>Ended</dt><dd><${Moment} at=${task.ended_at} none="not yet" /></dd></div>
       <div><dt>Lines</dt><dd><${Levels} lines=${task.lines} /></dd></div>
-      <div><dt>Used</dt><dd>${duration(task.usage.cpu_us / 1_000)} processor, ${size(task.usage.peak_memory_bytes)}${task.usage.fuel ? `, ${short(task.usage.fuel)} fuel` : ''}</dd></div>
+      <div><dt>Used</dt><dd>${duration(task.usage.cpu_us / 1_000)} processor, ${size(task.usage.peak_memory_bytes)}${task.usage.fuel ? `, ${short(task.usage.fuel)} fuel` : ''}${task.usage.http_requests ? `, ${count(task.usage.http_requests)} HTTP requests for ${size(task.usage.http_received_bytes)}` : ''}</dd></div>
       ${task.due_at && html`<div><dt>Due</dt><dd><${Moment} at=${task.due_at} /></dd></div>`}
     </dl>
     <div class="buttons">
