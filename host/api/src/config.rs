@@ -1,8 +1,10 @@
 //! What whoever starts the server decides.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use bulkhead_core::name::Name;
 use bulkhead_engine::store::Retention;
 
 /// Limits and switches of the API.
@@ -19,6 +21,8 @@ pub struct ApiConfig {
     pub upload_limit: usize,
     /// The largest file that may be uploaded, in bytes.
     pub file_limit: u64,
+    /// The names of the secrets that sign for hooks.
+    pub hook_secrets: BTreeSet<Name>,
     /// How fast one client (a token, or else an address) may ask.
     pub rate: RateLimit,
     /// The most connections at once, of all clients. Each costs a file descriptor and some kilobytes.
@@ -44,6 +48,7 @@ impl Default for ApiConfig {
             body_limit: MIB,
             upload_limit: 64 * MIB,
             file_limit: 4 << 30,
+            hook_secrets: BTreeSet::new(),
             rate: RateLimit::default(),
             connections: 4_096,
             head_timeout: Duration::from_secs(60),

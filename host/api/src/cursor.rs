@@ -1,5 +1,6 @@
 //! Cursors: where a list goes on, as opaque text. A letter says which list a cursor belongs to, the rest is the last item's key.
 
+use bulkhead_core::hook::HookName;
 use bulkhead_core::id::{RunId, StepIndex, TaskId};
 use bulkhead_core::name::Name;
 use bulkhead_core::time::Timestamp;
@@ -134,6 +135,18 @@ impl Cursor for u64 {
 
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
         Some(Self::from_be_bytes(bytes.try_into().ok()?))
+    }
+}
+
+impl Cursor for HookName {
+    const LIST: u8 = b'h';
+
+    fn to_bytes(&self) -> Vec<u8> {
+        self.as_str().as_bytes().to_vec()
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        std::str::from_utf8(bytes).ok()?.parse().ok()
     }
 }
 

@@ -14,8 +14,8 @@ use crate::gate::gate;
 use crate::model::{EventGap, Problem, Statistics, StreamEnd};
 use crate::problem::{PROBLEM_JSON, ProblemKind};
 use crate::routes::{
-    bulk, definitions, events, files, letters, logs, orders, outputs, plugins, runs, schedules, system, tasks, timeline, tokens,
-    trigger, watch,
+    bulk, definitions, events, files, hooks, letters, logs, orders, outputs, plugins, runs, schedules, system, tasks, timeline,
+    tokens, trigger, watch,
 };
 use crate::state::ApiState;
 
@@ -32,6 +32,7 @@ use crate::state::ApiState;
         (name = "events", description = "What changes, as it changes"),
         (name = "definitions", description = "Jobs as their authors write them"),
         (name = "schedules", description = "When definitions run by themselves"),
+        (name = "hooks", description = "Who is told when runs end"),
         (name = "plugins", description = "WebAssembly components"),
         (name = "tokens", description = "Who may do what"),
         (name = "system", description = "The server itself"),
@@ -90,6 +91,11 @@ fn handlers() -> OpenApiRouter<ApiState> {
         .routes(routes!(schedules::pause))
         .routes(routes!(schedules::resume))
         .routes(routes!(schedules::run_now))
+        .routes(routes!(hooks::list))
+        .routes(routes!(hooks::get, hooks::put, hooks::delete))
+        .routes(routes!(hooks::deliveries))
+        .routes(routes!(hooks::test))
+        .routes(routes!(hooks::redeliver))
         .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::delete))
         .routes(routes!(system::health))

@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::http::StatusCode;
+use bulkhead_core::hook::HookCounts;
 use bulkhead_core::run::RunStatus;
 use bulkhead_core::schedule::FireCounts;
 use bulkhead_core::task::TaskStatus;
@@ -80,10 +81,16 @@ impl Text {
     }
 }
 
+/// What the store counts.
+pub(crate) struct Stored {
+    pub(crate) statistics: Statistics,
+    pub(crate) fires: FireCounts,
+    pub(crate) hooks: HookCounts,
+}
+
 /// Everything there is to measure.
 pub(crate) fn render(
-    statistics: &Statistics,
-    fires: &FireCounts,
+    Stored { statistics, fires, hooks }: &Stored,
     load: Load,
     egress: Option<EgressStatistics>,
     now: Timestamp,
@@ -135,6 +142,12 @@ pub(crate) fn render(
         "The times from when fires fell due to when their runs were started, summed up.",
         Duration::from_micros(late_micros).as_secs_f64(),
     );
+    text.head("bulkhead_hook_deliveries", "gauge", "Deliveries to hooks that have not arrived, by state.");
+    text.line("bulkhead_hook_deliveries", "state=\"waiting\"", hooks.waiting);
+    text.line("bulkhead_hook_deliveries", "state=\"failed\"", hooks.failed);
+    text.head("bulkhead_hook_deliveries_total", "counter", "Deliveries to hooks that arrived, or were given up and forgotten.");
+    text.line("bulkhead_hook_deliveries_total", "outcome=\"delivered\"", hooks.delivered);
+    text.line("bulkhead_hook_deliveries_total", "outcome=\"dropped\"", hooks.dropped);
     text.single("bulkhead_slots", "gauge", "Attempts at once, at most.", load.slots);
     text.single("bulkhead_slots_busy", "gauge", "Attempts now.", load.running);
     text.single(
@@ -196,7 +209,8 @@ mod tests {
         let load = Load { slots: 4, running: 1, memory: 100, reserved: 10, draining: false };
         let fires = FireCounts { missed: 3, late_micros: 1_500_000, ..FireCounts::default() };
         let egress = EgressStatistics { denied: 9, bytes_sent: 11, ..EgressStatistics::default() };
-        let text = render(&statistics, &fires, load, Some(egress), Timestamp::from_micros(2_000_000), 3, &http);
+        let stored = Stored { statistics, fires, hooks: HookCounts { waiting: 6, dropped: 7, ..HookCounts::default() } };
+        let text = render(&stored, load, Some(egress), Timestamp::from_micros(2_000_000), 3, &http);
         for line in [
             "cicd_pipeline_run_active{cicd_pipeline_run_state=\"pending\"} 4",
             "bulkhead_runs{state=\"failed\"} 5",
@@ -204,6 +218,8 @@ mod tests {
             "bulkhead_slots_busy 1",
             "bulkhead_schedule_fires_total{outcome=\"missed\"} 3",
             "bulkhead_schedule_late_seconds_total 1.5",
+            "bulkhead_hook_deliveries{state=\"waiting\"} 6",
+            "bulkhead_hook_deliveries_total{outcome=\"dropped\"} 7",
             "bulkhead_egress_requests_total{outcome=\"denied\"} 9",
             "bulkhead_egress_bytes_total{direction=\"sent\"} 11",
             "http_server_request_duration_seconds_bucket{http_request_method=\"GET\",http_route=\"/health\",http_response_status_code=\"200\",le=\"0.01\"} 1",

@@ -92,6 +92,8 @@ kinds! {
     InvalidPlugin = "invalid-plugin", UNPROCESSABLE_ENTITY, "The component is no valid plugin";
     /// The token must not be made or removed.
     InvalidToken = "invalid-token", UNPROCESSABLE_ENTITY, "The token is not possible";
+    /// The hook's URL, events or secret are wrong.
+    InvalidHook = "invalid-hook", UNPROCESSABLE_ENTITY, "The hook is not valid";
     /// The idempotency key was used for another request.
     IdempotencyKeyReused = "idempotency-key-reused", UNPROCESSABLE_ENTITY, "The idempotency key was used for another request";
     /// The client asks too fast.

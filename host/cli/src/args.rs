@@ -1,5 +1,6 @@
 //! What can be typed.
 
+mod hooks;
 mod plugin;
 
 use std::net::SocketAddr;
@@ -11,6 +12,7 @@ use bulkhead_core::log::Level;
 use bulkhead_engine::store::Role;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
+pub(crate) use self::hooks::{CourierArgs, HooksArgs, HooksCommand};
 pub(crate) use self::plugin::{BenchArgs, DevArgs, Language, NewArgs, ProfileArgs, TestArgs, WorkbenchArgs};
 use crate::output::ColorChoice;
 
@@ -101,6 +103,8 @@ pub(crate) enum Command {
     Definitions(DefinitionsArgs),
     /// List schedules; show, pause, resume and run one, or preview a cron expression
     Schedules(SchedulesArgs),
+    /// List hooks; put, test and remove them; see what arrived and what did not, and send that again
+    Hooks(HooksArgs),
     /// Show a server's counters
     Stats(ClientArgs),
     /// Make, list and remove tokens
@@ -208,6 +212,8 @@ pub(crate) struct ServeArgs {
     /// How long attempts at work may go on after the first Ctrl-C or SIGTERM.
     #[arg(long, default_value = "30s", value_name = "TIME", value_parser = parse_duration)]
     pub(crate) grace: Duration,
+    #[command(flatten)]
+    pub(crate) courier: CourierArgs,
 }
 
 /// `run`

@@ -21,7 +21,7 @@ use clap::{CommandFactory as _, Parser as _};
 use tracing_subscriber::EnvFilter;
 
 use crate::args::{Cli, Command, GlobalArgs, LogFormat};
-use crate::commands::{catalog, doctor, files, run, runs, schedules, serve, tasks, tokens};
+use crate::commands::{catalog, doctor, files, hooks, run, runs, schedules, serve, tasks, tokens};
 use crate::error::{CliError, CliResult};
 use crate::output::Output;
 
@@ -82,6 +82,7 @@ async fn execute(command: Command, output: &Output) -> CliResult<u8> {
         Command::Plugins(args) => catalog::plugins(args, output).await,
         Command::Definitions(args) => catalog::definitions(args, output).await,
         Command::Schedules(args) => schedules::schedules(args, output).await,
+        Command::Hooks(args) => hooks::hooks(args, output).await,
         Command::Stats(args) => catalog::stats(args, output).await,
         Command::Token(args) => tokens::tokens(args, output).await,
         Command::Doctor(args) => doctor::doctor(args, output).await,

@@ -14,6 +14,7 @@ pub mod artifact;
 pub mod definition;
 pub mod event;
 pub mod failure;
+pub mod hook;
 pub mod host_pattern;
 pub mod id;
 pub mod log;

@@ -431,6 +431,12 @@ pub struct Usage {
     pub peak_memory: u64,
     /// Microseconds that guest code held a thread.
     pub cpu_micros: u64,
+    /// HTTP requests, whatever came of them.
+    pub http_requests: u64,
+    /// Bytes of the bodies that were sent over HTTP.
+    pub http_sent: u64,
+    /// Bytes of the bodies that were received over HTTP.
+    pub http_received: u64,
 }
 
 impl Usage {
@@ -439,5 +445,8 @@ impl Usage {
         self.fuel = self.fuel.saturating_add(other.fuel);
         self.peak_memory = self.peak_memory.max(other.peak_memory);
         self.cpu_micros = self.cpu_micros.saturating_add(other.cpu_micros);
+        self.http_requests = self.http_requests.saturating_add(other.http_requests);
+        self.http_sent = self.http_sent.saturating_add(other.http_sent);
+        self.http_received = self.http_received.saturating_add(other.http_received);
     }
 }

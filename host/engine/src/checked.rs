@@ -77,6 +77,7 @@ mod tests {
         Arc::new(Definition {
             id,
             schedule: None,
+            hooks: vec![],
             enabled: true,
             auto_start: false,
             inputs: Inputs::default(),

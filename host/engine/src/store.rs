@@ -3,6 +3,7 @@
 //! Inside its transactions a store calls [`bulkhead_core::machine`]; it decides nothing itself. Every list is paged by a key,
 //! every result is bounded. Lease time is the store's clock ([`Queue::now`]).
 
+mod hooks;
 mod letters;
 mod schedules;
 
@@ -25,6 +26,9 @@ use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
 use crate::files::{Files, NewArtifact};
+pub use hooks::{
+    DELIVERED_KEPT, DeliveryEnd, DeliveryRequest, HookRecord, Hooks, LeasedDeliveries, MAX_FAILED, MAX_WAITING, Settlement,
+};
 pub use letters::{LetterGroup, LetterRun, Letters, MAX_LETTER_GROUPS, MAX_LETTERS_PER_RUN};
 pub use schedules::{DueSchedules, Fire, Fired, Schedules};
 
@@ -62,8 +66,8 @@ pub type StoreResult<T> = Result<T, StoreError>;
 pub type StoreFuture<'a, T> = BoxFuture<'a, StoreResult<T>>;
 
 /// Durable state. Object-safe; share it as `Arc<dyn Store>`.
-pub trait Store: Queue + Journal + Letters + Catalog + Files + Schedules {}
-impl<T: Queue + Journal + Letters + Catalog + Files + Schedules> Store for T {}
+pub trait Store: Queue + Journal + Letters + Catalog + Files + Schedules + Hooks {}
+impl<T: Queue + Journal + Letters + Catalog + Files + Schedules + Hooks> Store for T {}
 
 /// Runs and tasks: what changes them.
 pub trait Queue: Send + Sync + 'static {

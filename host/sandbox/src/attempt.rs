@@ -92,11 +92,15 @@ pub(crate) async fn run(
         traffic.finish().await;
     }
     let end = conclude(called, &store, step, host.cancelled().is_cancelled());
-    let usage = Usage {
+    let mut usage = Usage {
         fuel: metered.map_or(0, |limit| limit - store.get_fuel().unwrap_or_default()),
         peak_memory: store.data().meter.peak_memory(),
         cpu_micros: u64::try_from(cpu.as_micros()).unwrap_or(u64::MAX),
+        ..Usage::default()
     };
+    if let Some(traffic) = store.data().traffic() {
+        traffic.add_to(&mut usage);
+    }
     if let Some(profiler) = store.data_mut().profiler.take() {
         profiler.finish();
     }

@@ -3,6 +3,7 @@
 //! Keys are big-endian fields one after the other, so that they sort as their fields do. Keys of trees that hold several
 //! tables begin with the table's [`Tag`]. Text comes last.
 
+use bulkhead_core::hook::DeliveryState;
 use bulkhead_core::id::{Digest, RunId, StepIndex, TaskId, WorkerId};
 use bulkhead_core::time::Timestamp;
 
@@ -50,10 +51,17 @@ enum Tag {
     Fire = 145,
     // Tree::Live
     ScheduleDue = 146,
+    // Tree::Catalog
+    Hook = 147,
+    HookOf = 148,
+    // Tree::Deliveries
+    Delivery = 160,
+    DeliveryDue = 161,
+    Gathering = 162,
     // Tree::Letters
-    LetterGroup = 160,
-    LetterRun = 161,
-    RunLetter = 162,
+    LetterGroup = 176,
+    LetterRun = 177,
+    RunLetter = 178,
 }
 
 /// What a use counter counts, per digest.
@@ -119,6 +127,11 @@ impl Key {
 
     fn time(self, time: Timestamp) -> Self {
         self.with(&time.as_micros().to_be_bytes())
+    }
+
+    /// A text of at most 255 bytes, its length first, so that none is another's prefix.
+    fn short(self, text: &str) -> Self {
+        self.with(&[text.len() as u8]).with(text.as_bytes())
     }
 
     /// A key as a scan found it.
@@ -446,9 +459,9 @@ pub(crate) fn plugin_name(name: &str) -> Key {
     plugin_names().with(name.as_bytes())
 }
 
-/// The components that a name meant or means: length of the name first, so that no name is another's prefix.
+/// The components that a name meant or means.
 pub(crate) fn plugin_versions(name: &str) -> Key {
-    Key::tagged(Tree::Catalog, Tag::PluginVersion).with(&[name.len() as u8]).with(name.as_bytes())
+    Key::tagged(Tree::Catalog, Tag::PluginVersion).short(name)
 }
 
 pub(crate) fn plugin_version(name: &str, digest: Digest) -> Key {
@@ -484,9 +497,9 @@ pub(crate) fn all_fires() -> Key {
     Key::tagged(Tree::Catalog, Tag::Fire)
 }
 
-/// The history of a schedule: length of the name first, so that no name is another's prefix.
+/// The history of a schedule.
 pub(crate) fn fires(schedule: &str) -> Key {
-    all_fires().with(&[schedule.len() as u8]).with(schedule.as_bytes())
+    all_fires().short(schedule)
 }
 
 pub(crate) fn fire(schedule: &str, number: u64) -> Key {
@@ -533,6 +546,74 @@ pub(crate) fn run_letters(run: RunId) -> Key {
 /// That a run has something of a group.
 pub(crate) fn run_letter(run: RunId, group: Digest) -> Key {
     run_letters(run).with(group.as_bytes())
+}
+
+pub(crate) fn hooks() -> Key {
+    Key::tagged(Tree::Catalog, Tag::Hook)
+}
+
+pub(crate) fn hook(name: &str) -> Key {
+    hooks().with(name.as_bytes())
+}
+
+pub(crate) fn all_hooks_of() -> Key {
+    Key::tagged(Tree::Catalog, Tag::HookOf)
+}
+
+/// The hooks that are told of a definition's runs; of all runs where `definition` is empty.
+pub(crate) fn hooks_of(definition: &str) -> Key {
+    all_hooks_of().short(definition)
+}
+
+pub(crate) fn hook_of(definition: &str, hook: &str) -> Key {
+    hooks_of(definition).with(hook.as_bytes())
+}
+
+pub(crate) fn all_deliveries() -> Key {
+    Key::tagged(Tree::Deliveries, Tag::Delivery)
+}
+
+/// The deliveries of a hook in a state.
+pub(crate) fn deliveries(hook: &str, state: DeliveryState) -> Key {
+    let state = match state {
+        DeliveryState::Waiting => 1,
+        DeliveryState::Delivered => 2,
+        DeliveryState::Failed => 3,
+    };
+    deliveries_of(hook).with(&[state])
+}
+
+pub(crate) fn deliveries_of(hook: &str) -> Key {
+    all_deliveries().short(hook)
+}
+
+pub(crate) fn delivery(hook: &str, state: DeliveryState, number: u64) -> Key {
+    deliveries(hook, state).with(&number.to_be_bytes())
+}
+
+pub(crate) fn all_deliveries_due() -> Key {
+    Key::tagged(Tree::Deliveries, Tag::DeliveryDue)
+}
+
+pub(crate) fn deliveries_due(hook: &str) -> Key {
+    all_deliveries_due().short(hook)
+}
+
+pub(crate) fn delivery_due(hook: &str, due: Timestamp, number: u64) -> Key {
+    deliveries_due(hook).time(due).with(&number.to_be_bytes())
+}
+
+pub(crate) fn all_gathering() -> Key {
+    Key::tagged(Tree::Deliveries, Tag::Gathering)
+}
+
+pub(crate) fn gathering_of(hook: &str) -> Key {
+    all_gathering().short(hook)
+}
+
+/// The number of the delivery of a hook that gathers the dead letters of a step.
+pub(crate) fn gathering(hook: &str, run: RunId, step: StepIndex) -> Key {
+    gathering_of(hook).run(run).step(step)
 }
 
 pub(crate) fn component(digest: Digest) -> Key {
@@ -596,6 +677,14 @@ impl<'a> Fields<'a> {
             self.0.split_last_chunk::<4>().ok_or_else(|| Fault::Corrupt("an artifact's key is too short".into()))?;
         let name = name.strip_suffix(&[0]).and_then(|name| std::str::from_utf8(name).ok());
         Ok((name.ok_or_else(|| Fault::Corrupt("an artifact's key has no name".into()))?, u32::from_be_bytes(*index)))
+    }
+
+    /// A text with its length before it.
+    pub(crate) fn short(&mut self) -> Tx<&'a str> {
+        let length = usize::from(self.byte()?);
+        let (text, rest) = self.0.split_at_checked(length).ok_or_else(|| Fault::Corrupt("a key is too short".into()))?;
+        self.0 = rest;
+        std::str::from_utf8(text).map_err(|_| Fault::Corrupt("a key is no text".into()))
     }
 
     /// What is left, as text.

@@ -2,13 +2,14 @@
 //! without decoding.
 
 use bulkhead_core::artifact::ContentType;
+use bulkhead_core::hook::{Delivery, HookCounts};
 use bulkhead_core::id::{Digest, RunId, StepIndex};
 use bulkhead_core::plan::Plan;
 use bulkhead_core::run::{Run, RunStatus};
 use bulkhead_core::schedule::{FireCounts, FireRecord, ScheduleRecord};
 use bulkhead_core::task::{Task, TaskStatus};
 use bulkhead_core::time::Timestamp;
-use bulkhead_engine::store::{DefinitionRecord, LetterGroup, PluginRecord, Statistics, TokenRecord};
+use bulkhead_engine::store::{DefinitionRecord, HookRecord, LetterGroup, PluginRecord, Statistics, TokenRecord};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -43,6 +44,9 @@ records! {
     TokenRecord => "token",
     ScheduleRecord => "schedule",
     FireRecord => "fire",
+    HookRecord => "hook",
+    Delivery => "delivery",
+    GatheringRow => "gathering delivery",
     Totals => "totals",
     WorkerRow => "worker",
     IdempotencyRow => "idempotency key",
@@ -97,6 +101,10 @@ pub(crate) struct Totals {
     pub(crate) last_event: u64,
     /// The fires of all schedules that there ever were.
     pub(crate) fires: FireCounts,
+    /// The deliveries of all hooks that there ever were, without those that went with their hooks.
+    pub(crate) hooks: HookCounts,
+    /// The deliveries that were ever recorded.
+    pub(crate) deliveries: u64,
 }
 
 /// A worker that may hold tasks.
@@ -115,6 +123,15 @@ pub(crate) struct IdempotencyRow {
     /// Where the request summoned a task of the run: its step, its number, and its last attempt before.
     pub(crate) task: Option<(StepIndex, u32, u32)>,
     pub(crate) expires: Timestamp,
+}
+
+/// Dead letters of a step that a delivery gathers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct GatheringRow {
+    /// The delivery's number. It names the first dead letters; what follows is counted here until it is sent.
+    pub(crate) number: u64,
+    pub(crate) count: u64,
+    pub(crate) last_at: Timestamp,
 }
 
 /// Content that something names.

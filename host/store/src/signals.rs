@@ -28,6 +28,8 @@ pub(crate) struct Effects {
     pub(crate) recorded: Vec<Content>,
     /// A schedule may be due earlier than before.
     pub(crate) schedules: bool,
+    /// A delivery may be due earlier than before.
+    pub(crate) hooks: bool,
 }
 
 /// The channels of one process.
@@ -37,6 +39,7 @@ pub(crate) struct Signals {
     housekeeping: Channel,
     events: Channel,
     schedules: Channel,
+    hooks: Channel,
     runs: Registry<RunId>,
     revoked: Registry<WorkerId>,
 }
@@ -109,6 +112,7 @@ impl Signals {
             (effects.housekeeping, &self.housekeeping),
             (effects.events, &self.events),
             (effects.schedules, &self.schedules),
+            (effects.hooks, &self.hooks),
         ] {
             if fires {
                 channel.fire();
@@ -130,6 +134,10 @@ impl Signals {
 
     pub(crate) fn schedules(&self) -> Signal {
         self.schedules.signal()
+    }
+
+    pub(crate) fn hooks(&self) -> Signal {
+        self.hooks.signal()
     }
 
     pub(crate) fn run(&self, run: RunId) -> Signal {

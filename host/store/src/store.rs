@@ -2,6 +2,7 @@
 
 mod catalog;
 mod files;
+mod hooks;
 mod journal;
 mod queue;
 mod schedules;

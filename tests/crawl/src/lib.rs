@@ -7,6 +7,6 @@ mod site;
 mod walk;
 
 pub use docs::{Docs, docs};
-pub use records::{Records, records};
+pub use records::{Records, address, records};
 pub use site::{Request, Site};
 pub use walk::{Walk, walk};

@@ -69,7 +69,7 @@ pub async fn records(api: &Api, run: &str) -> Records {
 }
 
 /// An address as [`Walk`](crate::Walk) has it.
-fn address(identity: &str) -> String {
+pub fn address(identity: &str) -> String {
     let site = Url::parse("http://site.test").expect("an address");
     let url = site.join(identity).unwrap_or(site);
     let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();

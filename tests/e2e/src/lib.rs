@@ -4,6 +4,7 @@
 //! and the plugins first; a test that does not find them says so.
 
 mod api;
+mod receiver;
 mod server;
 mod stream;
 pub mod suite;
@@ -12,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 pub use api::{Api, Reply};
+pub use receiver::{Answer, Received, Receiver};
 pub use server::{Server, ServerOptions};
 pub use stream::{LogStream, StreamEvent};
 
@@ -41,8 +43,20 @@ pub fn binary() -> PathBuf {
 /// Where they were not built.
 pub fn plugins() -> PathBuf {
     let dir = std::env::var_os("BULKHEAD_PLUGINS").map_or_else(|| workspace().join("target/plugins"), PathBuf::from);
-    for plugin in ["aggregate", "batch", "build", "crawler", "generator", "hello", "misbehave", "ml", "noop", "primes", "stress"]
-    {
+    for plugin in [
+        "aggregate",
+        "batch",
+        "build",
+        "crawl_report",
+        "crawler",
+        "generator",
+        "hello",
+        "misbehave",
+        "ml",
+        "noop",
+        "primes",
+        "stress",
+    ] {
         let file = dir.join(plugin).with_extension("wasm");
         assert!(file.is_file(), "{} is missing: run `make plugins`, or set BULKHEAD_PLUGINS", file.display());
     }

@@ -59,7 +59,10 @@ impl Executor for Scripted {
                 model.output = Some(output.clone());
             }
             drop(oracle);
-            Execution { end, usage: Usage { fuel: 10, peak_memory: 1_000, cpu_micros: 5 } }
+            Execution {
+                end,
+                usage: Usage { fuel: 10, peak_memory: 1_000, cpu_micros: 5, http_requests: 2, http_sent: 30, http_received: 400 },
+            }
         })
     }
 

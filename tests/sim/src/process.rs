@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bulkhead_core::artifact::FileName;
+use bulkhead_core::hook::{Delivery, DeliveryState, Hook, HookCounts, HookName};
 use bulkhead_core::id::{Digest, RunId, StepIndex, TaskId, WorkerId};
 use bulkhead_core::log::{Line, Tail};
 use bulkhead_core::machine::{Rejected, RunCommand};
@@ -16,10 +17,10 @@ use bulkhead_core::task::{Progress, Task, TaskStatus};
 use bulkhead_core::time::Timestamp;
 use bulkhead_engine::files::{ArtifactPlace, ArtifactRecord, Content, ContentWriter, FileRecord, Files, OutputRecord, RunFile};
 use bulkhead_engine::store::{
-    Catalog, ClaimRequest, Claims, Completion, CreatedRun, DefinitionRecord, DueSchedules, Fire, Fired, Housekeeping, Journal,
-    LetterGroup, LetterRun, Letters, LogPage, LogQuery, LogRecord, NewRun, PluginRecord, Queue, Retention, RunFilter, RunView,
-    Schedules, Signal, Spawned, Statistics, Store, StoreError, StoreFuture, StoreResult, Summoned, Summons, TaskFilter,
-    TaskOrder, TaskSpec, TaskView, TokenRecord,
+    Catalog, ClaimRequest, Claims, Completion, CreatedRun, DefinitionRecord, DeliveryRequest, DueSchedules, Fire, Fired,
+    HookRecord, Hooks, Housekeeping, Journal, LeasedDeliveries, LetterGroup, LetterRun, Letters, LogPage, LogQuery, LogRecord,
+    NewRun, PluginRecord, Queue, Retention, RunFilter, RunView, Schedules, Settlement, Signal, Spawned, Statistics, Store,
+    StoreError, StoreFuture, StoreResult, Summoned, Summons, TaskFilter, TaskOrder, TaskSpec, TaskView, TokenRecord,
 };
 use bulkhead_store::MemoryStore;
 use bytes::Bytes;
@@ -573,6 +574,58 @@ impl Schedules for ProcessStore {
 
     fn schedule_signal(&self) -> Signal {
         self.world.relay(&self.process, self.inner.schedule_signal())
+    }
+}
+
+impl Hooks for ProcessStore {
+    fn put_hook(&self, name: Name, hook: Hook) -> StoreFuture<'_, HookRecord> {
+        self.call("put_hook", true, None, move |me| ready(me.inner.put_hook(name, hook)))
+    }
+
+    fn delete_hook(&self, name: Name) -> StoreFuture<'_, ()> {
+        self.call("delete_hook", true, None, move |me| ready(me.inner.delete_hook(name)))
+    }
+
+    fn hook(&self, name: HookName) -> StoreFuture<'_, HookRecord> {
+        self.call("hook", false, None, move |me| ready(me.inner.hook(name)))
+    }
+
+    fn hooks(&self, after: Option<HookName>, limit: usize) -> StoreFuture<'_, Vec<HookRecord>> {
+        self.call("hooks", false, None, move |me| ready(me.inner.hooks(after, limit)))
+    }
+
+    fn hook_counts(&self) -> StoreFuture<'_, HookCounts> {
+        self.call("hook_counts", false, None, |me| ready(me.inner.hook_counts()))
+    }
+
+    fn deliveries(
+        &self,
+        name: HookName,
+        state: DeliveryState,
+        before: Option<u64>,
+        limit: usize,
+    ) -> StoreFuture<'_, Vec<Delivery>> {
+        self.call("deliveries", false, None, move |me| ready(me.inner.deliveries(name, state, before, limit)))
+    }
+
+    fn test_hook(&self, name: HookName) -> StoreFuture<'_, Delivery> {
+        self.call("test_hook", true, None, move |me| ready(me.inner.test_hook(name)))
+    }
+
+    fn redeliver(&self, name: HookName, number: Option<u64>) -> StoreFuture<'_, u64> {
+        self.call("redeliver", true, None, move |me| ready(me.inner.redeliver(name, number)))
+    }
+
+    fn lease_deliveries(&self, request: DeliveryRequest) -> StoreFuture<'_, LeasedDeliveries> {
+        self.call("lease_deliveries", true, None, move |me| ready(me.inner.lease_deliveries(request)))
+    }
+
+    fn settle_delivery(&self, settlement: Settlement) -> StoreFuture<'_, ()> {
+        self.call("settle_delivery", true, None, move |me| ready(me.inner.settle_delivery(settlement)))
+    }
+
+    fn hook_signal(&self) -> Signal {
+        self.world.relay(&self.process, self.inner.hook_signal())
     }
 }
 

@@ -8,7 +8,7 @@
 /** @typedef {{total: number, queued: number, running: number, retrying: number, succeeded: number, failed: number, cancelled: number, skipped: number}} TaskCounts */
 /** @typedef {{total: number, queued: number, running: number, paused: number, succeeded: number, failed: number, cancelled: number}} RunCounts */
 /** @typedef {{total: number, debug: number, info: number, warn: number, error: number}} LineCounts */
-/** @typedef {{fuel: number, peak_memory_bytes: number, cpu_us: number}} Usage */
+/** @typedef {{fuel: number, peak_memory_bytes: number, cpu_us: number, http_requests: number, http_sent_bytes: number, http_received_bytes: number}} Usage */
 /**
  * @typedef {object} Run
  * @property {string} id

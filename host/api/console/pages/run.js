@@ -165,7 +165,7 @@ function Head({ run }) {
         ${run.pace && html`<div><dt>Pace</dt><dd class="number">${run.pace.per_second >= 0.05 ? `${run.pace.per_second.toFixed(1)} tasks/s` : '–'}${run.pace.remaining_ms !== undefined && run.tasks.total > 0 ? html` <span class="faint">about ${duration(run.pace.remaining_ms)} left</span>` : ''}</dd></div>`}
         <div><dt>Tasks</dt><dd class="with-bar"><span class="number" data-testid="run-tasks">${count(run.tasks.succeeded)} / ${count(run.tasks.total)}</span><${Progress} tasks=${run.tasks} /></dd></div>
         <div><dt>Lines</dt><dd><${Levels} lines=${run.lines} /></dd></div>
-        <div><dt title="processor time, greatest memory of an attempt, fuel">Cost</dt><dd>${duration(run.usage.cpu_us / 1_000)}, ${size(run.usage.peak_memory_bytes)}${run.usage.fuel ? `, ${short(run.usage.fuel)} fuel` : ''}</dd></div>
+        <div><dt title="processor time, greatest memory of an attempt, fuel, HTTP">Cost</dt><dd>${duration(run.usage.cpu_us / 1_000)}, ${size(run.usage.peak_memory_bytes)}${run.usage.fuel ? `, ${short(run.usage.fuel)} fuel` : ''}${run.usage.http_requests ? `, ${count(run.usage.http_requests)} HTTP requests for ${size(run.usage.http_received_bytes)}` : ''}</dd></div>
       </dl>
     </header>
   `;

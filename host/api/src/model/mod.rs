@@ -8,6 +8,7 @@ mod bulk;
 mod definition;
 mod event;
 mod file;
+mod hook;
 mod letter;
 mod log;
 mod page;
@@ -30,6 +31,7 @@ pub use definition::{
 };
 pub use event::{Event, EventGap, EventKind};
 pub use file::{Artifact, File, RunArtifact, RunFile, StepOutput};
+pub use hook::{Delivery, DeliveryCounts, Hook, PutHook, RedeliverRequest, Redelivered};
 pub use letter::{DeadLetterDetail, DeadLetterGroup, DeadLetterRun, DeadLetters};
 pub use log::{Level, LogLine, LogPage, Source, StreamEnd};
 pub use page::Page;

@@ -177,6 +177,12 @@ pub struct Usage {
     pub peak_memory_bytes: u64,
     /// Microseconds that guest code held a thread.
     pub cpu_us: u64,
+    /// HTTP requests, whatever came of them.
+    pub http_requests: u64,
+    /// Bytes of the bodies that were sent over HTTP.
+    pub http_sent_bytes: u64,
+    /// Bytes of the bodies that were received over HTTP.
+    pub http_received_bytes: u64,
 }
 
 /// A run.
@@ -471,7 +477,15 @@ impl LineCounts {
 
 impl From<core::Usage> for Usage {
     fn from(usage: core::Usage) -> Self {
-        Self { fuel: usage.fuel, peak_memory_bytes: usage.peak_memory, cpu_us: usage.cpu_micros }
+        let core::Usage { fuel, peak_memory, cpu_micros, http_requests, http_sent, http_received } = usage;
+        Self {
+            fuel,
+            peak_memory_bytes: peak_memory,
+            cpu_us: cpu_micros,
+            http_requests,
+            http_sent_bytes: http_sent,
+            http_received_bytes: http_received,
+        }
     }
 }
 

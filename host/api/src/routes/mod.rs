@@ -4,6 +4,7 @@ pub(crate) mod bulk;
 pub(crate) mod definitions;
 pub(crate) mod events;
 pub(crate) mod files;
+pub(crate) mod hooks;
 pub(crate) mod letters;
 pub(crate) mod logs;
 pub(crate) mod orders;

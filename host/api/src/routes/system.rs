@@ -44,10 +44,13 @@ pub(crate) async fn ready(State(state): State<ApiState>) -> ApiResult<Response> 
 /// Prometheus text, under OpenTelemetry's names where it has some.
 #[utoipa::path(get, path = "/metrics", tag = "system", responses((status = OK, body = String, content_type = "text/plain")))]
 pub(crate) async fn metrics(State(state): State<ApiState>) -> ApiResult<Response> {
-    let statistics = state.store.statistics().await?;
-    let fires = state.store.fire_counts().await?;
+    let stored = metrics::Stored {
+        statistics: state.store.statistics().await?,
+        fires: state.store.fire_counts().await?,
+        hooks: state.store.hook_counts().await?,
+    };
     let (load, egress) = (state.load(), state.egress());
-    let text = metrics::render(&statistics, &fires, load, egress, state.store.now(), state.streams.total(), &state.metrics);
+    let text = metrics::render(&stored, load, egress, state.store.now(), state.streams.total(), &state.metrics);
     Ok(([(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8"))], text).into_response())
 }
 

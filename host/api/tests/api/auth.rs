@@ -18,6 +18,7 @@ fn least(method: &str, path: &str) -> Option<Role> {
         ("POST", "/api/v1/definitions/validate" | "/api/v1/watch") => Some(Role::Viewer),
         ("PUT" | "DELETE", "/api/v1/definitions/{id}") | ("POST", "/api/v1/plugins" | "/api/v1/runs") => Some(Role::Admin),
         ("DELETE", "/api/v1/plugins/{name}") => Some(Role::Admin),
+        ("PUT" | "DELETE", "/api/v1/hooks/{name}") => Some(Role::Admin),
         ("GET", _) => Some(Role::Viewer),
         _ => Some(Role::Operator),
     }

@@ -5,6 +5,7 @@ mod bulk;
 mod console;
 mod definitions;
 mod errors;
+mod hooks;
 mod limits;
 mod openapi;
 mod orders;

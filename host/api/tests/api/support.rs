@@ -90,9 +90,12 @@ impl Stub {
 impl Executor for Stub {
     fn execute(&self, host: AttemptHost) -> BoxFuture<'static, Execution> {
         let stub = self.clone();
-        Box::pin(
-            async move { Execution { end: stub.run(&host).await, usage: Usage { fuel: 7, peak_memory: 1_000, cpu_micros: 5 } } },
-        )
+        Box::pin(async move {
+            Execution {
+                end: stub.run(&host).await,
+                usage: Usage { fuel: 7, peak_memory: 1_000, cpu_micros: 5, http_requests: 2, http_sent: 30, http_received: 400 },
+            }
+        })
     }
 
     fn inspect(&self, component: Bytes, _name: Option<Name>) -> BoxFuture<'static, Result<Inspected, Failure>> {

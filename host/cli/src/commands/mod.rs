@@ -3,6 +3,7 @@
 pub(crate) mod catalog;
 pub(crate) mod doctor;
 pub(crate) mod files;
+pub(crate) mod hooks;
 pub(crate) mod plugin;
 pub(crate) mod run;
 pub(crate) mod runs;

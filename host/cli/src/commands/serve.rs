@@ -12,13 +12,14 @@ use std::time::Duration;
 use bulkhead_api::auth::{new_token, secret_digest};
 use bulkhead_api::{ApiConfig, ApiState, RateLimit, check_bind};
 use bulkhead_core::name::Name;
+use bulkhead_engine::courier::Courier;
 use bulkhead_engine::engine::Engine;
 use bulkhead_engine::store::{Retention, Role, Store, StoreError, TokenRecord};
 use serde_json::json;
 use tokio::net::TcpListener;
 
 use crate::args::ServeArgs;
-use crate::embedded::{self, Embedded, Places, definitions, plugins};
+use crate::embedded::{self, Embedded, Places, courier, definitions, plugins};
 use crate::error::{CliError, CliResult};
 use crate::exit_codes;
 use crate::output::Output;
@@ -32,6 +33,7 @@ const GOODBYE: Duration = Duration::from_secs(2);
 /// Serves until a signal ends it.
 pub(crate) async fn serve(args: ServeArgs, output: &Output) -> CliResult<u8> {
     let shutdown = Shutdown::listen()?;
+    let hooks = courier::config(&args.courier)?;
     let embedded = Arc::new(Embedded::open(&args.data.data_dir, &args.worker, Places::default())?);
     if let Some(file) = &args.admin_token_file {
         hold_admin_token(&*embedded.store, file).await?;
@@ -61,8 +63,10 @@ pub(crate) async fn serve(args: ServeArgs, output: &Output) -> CliResult<u8> {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         file_limit: args.file_limit,
         retention,
+        hook_secrets: hooks.secrets.keys().cloned().collect(),
         ..ApiConfig::default()
     };
+    let courier = Courier::start(embedded.store.clone(), embedded.egress.clone(), hooks);
     let state = ApiState::new(embedded.store.clone(), embedded.jobs.clone(), load, config).with_egress(embedded.egress.clone());
     let mut http = tokio::spawn(bulkhead_api::serve(listener, state.clone()));
     announce(output, &json!({ "listening": format!("http://{address}") }), &format!("listening on http://{address}"))?;
@@ -93,6 +97,7 @@ pub(crate) async fn serve(args: ServeArgs, output: &Output) -> CliResult<u8> {
         }
     }
     drain(&engine, &shutdown, args.grace).await;
+    courier.stop().await;
     // Until now the log and the counters of what was draining could be read.
     state.close();
     let _ = tokio::time::timeout(GOODBYE, http).await;

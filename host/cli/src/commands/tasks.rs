@@ -141,7 +141,12 @@ fn head(task: &TaskDetail, output: &Output) -> String {
     }
     let (memory, fuel) = (format::bytes(usage.peak_memory_bytes), format::count(usage.fuel));
     let cpu = format::duration(std::time::Duration::from_micros(usage.cpu_us));
-    text.push_str(&format!(", {attempt} attempts, cpu {cpu}, memory {memory}, fuel {fuel}\n"));
+    text.push_str(&format!(", {attempt} attempts, cpu {cpu}, memory {memory}, fuel {fuel}"));
+    if usage.http_requests > 0 {
+        let (requests, received) = (format::count(usage.http_requests), format::bytes(usage.http_received_bytes));
+        text.push_str(&format!(", {requests} HTTP requests for {received}"));
+    }
+    text.push('\n');
     if let Some(failure) = failure {
         text.push_str(&format!("{}\n", one_line(failure)));
     }

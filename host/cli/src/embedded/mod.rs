@@ -1,5 +1,6 @@
 //! The embedded host: a store, a sandbox and an engine in this process. `serve` and `run` are built on it.
 
+pub(crate) mod courier;
 pub(crate) mod definitions;
 mod egress;
 pub(crate) mod machine;

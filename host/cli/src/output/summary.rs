@@ -214,7 +214,7 @@ mod tests {
             "host_deaths": 0, "created_at": "2026-01-01T00:00:00Z",
             "failure": {"cause": cause, "detail": detail, "message": message, "retryable": false},
             "lines": {"total": 0, "debug": 0, "info": 0, "warn": 0, "error": 0},
-            "usage": {"fuel": 0, "peak_memory_bytes": 0, "cpu_us": 0},
+            "usage": {"fuel": 0, "peak_memory_bytes": 0, "cpu_us": 0, "http_requests": 0, "http_sent_bytes": 0, "http_received_bytes": 0},
         });
         serde_json::from_value(value).unwrap()
     }

@@ -10,7 +10,7 @@ use super::config::Plugins;
 use super::diagnostic::{Report, quote};
 use super::inputs::{self, Inputs};
 use super::reader::{Field, Reader};
-use super::{Definition, KnownPlugin, MAX_STEPS, graph, schedule, step};
+use super::{Definition, KnownPlugin, MAX_STEPS, graph, hooks, schedule, step};
 use crate::plan::{ErrorTolerance, FailureAction, Plan, Priority, StepPlan};
 
 /// How long a run, or one attempt, may be allowed to take: from what a timer can tell apart to a month.
@@ -36,6 +36,7 @@ pub(super) fn read<'a>(root: &'a DeTable<'a>, plugins: &[KnownPlugin], report: &
     let tags = top.optional("tags").map(|field| tags(&field, report)).unwrap_or_default();
     let at = top.optional("schedule");
     let schedule = at.as_ref().and_then(|field| schedule::read(field, report));
+    let hooks = top.optional("hooks").and_then(|field| hooks::read(&field, report)).unwrap_or_default();
     let timeout = top.optional("timeout").and_then(|field| field.duration(report, TIMEOUTS));
     let enabled = top.optional("enabled").and_then(|field| field.boolean(report)).unwrap_or(true);
     let starts = top.optional("auto_start");
@@ -56,7 +57,7 @@ pub(super) fn read<'a>(root: &'a DeTable<'a>, plugins: &[KnownPlugin], report: &
     let (id, inputs, steps) = (id?, inputs?, steps??);
     let name = name.unwrap_or_else(|| id.to_string());
     let plan = Plan { definition: id.clone(), name, tags, priority, timeout, tolerance, steps };
-    Some(Definition { id, schedule, enabled, auto_start, inputs, plan: Arc::new(plan) })
+    Some(Definition { id, schedule, hooks, enabled, auto_start, inputs, plan: Arc::new(plan) })
 }
 
 /// What runs are started with. It is absent only if something was reported.

@@ -13,6 +13,7 @@ mod config;
 mod diagnostic;
 mod document;
 mod graph;
+mod hooks;
 mod inputs;
 mod limits;
 mod overrides;
@@ -32,6 +33,7 @@ use std::sync::Arc;
 
 use toml::de::DeTable;
 
+use crate::hook::StatedHook;
 use crate::id::Digest;
 use crate::name::Name;
 use crate::plan::Plan;
@@ -51,6 +53,8 @@ pub struct Definition {
     pub id: Name,
     /// When it runs by itself.
     pub schedule: Option<Schedule>,
+    /// Who is told of its runs, beside the server's hooks.
+    pub hooks: Vec<StatedHook>,
     /// Whether it may be triggered.
     pub enabled: bool,
     /// Whether a server triggers it once when it starts.
@@ -87,18 +91,28 @@ pub fn load(text: &str, plugins: &[KnownPlugin]) -> Result<Definition, Diagnosti
     report.finish(definition)
 }
 
-/// The schedule of a definition's text, and whether the definition may run. Nothing else of the text is looked at: no plugin is
-/// needed for that. Absent where there is no schedule, or none that can be read.
-pub fn schedule_of(text: &str) -> Option<(Schedule, bool)> {
+/// What a definition's text asks of the store.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// When it runs by itself, and whether it may.
+    pub schedule: Option<(Schedule, bool)>,
+    /// Who is told of its runs.
+    pub hooks: Vec<StatedHook>,
+}
+
+/// What a definition's text asks of the store. Nothing else of the text is looked at, so no plugin is needed for that; what can't
+/// be read is absent.
+pub fn standing(text: &str) -> Standing {
     let mut report = Report::new(text);
     if !within_limit(text, &mut report) {
-        return None;
+        return Standing::default();
     }
     let (root, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {
-        return None;
+        return Standing::default();
     }
-    schedule::alone(root.get_ref(), &mut report)
+    let root = root.get_ref();
+    Standing { schedule: schedule::alone(root, &mut report), hooks: hooks::alone(root, &mut report) }
 }
 
 /// Whether a text is short enough to be parsed.

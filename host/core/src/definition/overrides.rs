@@ -12,7 +12,7 @@ use super::diagnostic::{Report, did_you_mean, list, quote};
 use super::{Diagnostics, within_limit};
 
 /// The keys of a definition's top level.
-const TOP_LEVEL: [&str; 13] = [
+const TOP_LEVEL: [&str; 14] = [
     "id",
     "name",
     "description",
@@ -23,6 +23,7 @@ const TOP_LEVEL: [&str; 13] = [
     "auto_start",
     "priority",
     "error_tolerance",
+    "hooks",
     "parameters",
     "files",
     "step",

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bulkhead_core::log::Source;
 use bulkhead_core::plan::Limits;
+use bulkhead_core::run::Usage;
 use bulkhead_engine::attempt::{AttemptHost, LogQuotaPassed};
 use bulkhead_engine::egress::EgressError;
 use http::Request;
@@ -141,6 +142,14 @@ impl Traffic {
             (None, Some(refused)) => Err(Stop::Log(refused)),
             (None, None) => Ok(()),
         }
+    }
+
+    /// Adds what was sent and received to what the attempt used. A request that passed the limit was not sent.
+    pub(crate) fn add_to(&self, usage: &mut Usage) {
+        let tally = self.tally();
+        usage.http_requests = tally.requests.min(self.limits.http_requests);
+        usage.http_sent = tally.sent;
+        usage.http_received = tally.received;
     }
 
     /// The last request that was denied, and why.

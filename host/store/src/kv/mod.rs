@@ -51,13 +51,15 @@ pub(crate) enum Tree {
     Idempotency,
     /// Artifacts, runs' files and uploaded files: what names content.
     Files,
+    /// What hooks are told.
+    Deliveries,
     /// Dead letters by what they failed of.
     Letters,
 }
 
 impl Tree {
     /// All of them, in the order of their numbers.
-    pub(crate) const ALL: [Self; 16] = [
+    pub(crate) const ALL: [Self; 17] = [
         Self::Meta,
         Self::Live,
         Self::Catalog,
@@ -73,6 +75,7 @@ impl Tree {
         Self::Events,
         Self::Idempotency,
         Self::Files,
+        Self::Deliveries,
         Self::Letters,
     ];
 
@@ -94,6 +97,7 @@ impl Tree {
             Self::Events => "events",
             Self::Idempotency => "idempotency",
             Self::Files => "files",
+            Self::Deliveries => "deliveries",
             Self::Letters => "letters",
         }
     }

@@ -2,6 +2,7 @@
 
 pub(crate) mod catalog;
 pub(crate) mod files;
+pub(crate) mod hooks;
 pub(crate) mod letter;
 pub(crate) mod log;
 pub(crate) mod recount;

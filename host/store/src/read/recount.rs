@@ -74,6 +74,7 @@ pub(crate) fn recount(kv: &dyn KvRead) -> Tx<Vec<String>> {
     let Recount { mut differences, letters, .. } = recount;
     letters.compare(kv, &mut differences)?;
     super::schedule::recount(kv, &mut differences)?;
+    super::hooks::recount(kv, &mut differences)?;
     Ok(differences)
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
-use bulkhead_core::definition::schedule_of;
+use bulkhead_core::definition::standing;
 use bulkhead_core::name::Name;
 use bulkhead_core::run::{Run, Trigger};
 use bulkhead_core::schedule::{FireRecord, ScheduleRecord};
@@ -64,7 +64,7 @@ pub(crate) fn recount(kv: &dyn KvRead, differences: &mut Vec<String>) -> Tx<()> 
     let (mut expected, mut due, mut schedules) = (Vec::new(), BTreeSet::new(), Vec::new());
     for definition in table::<DefinitionRecord>(kv, &keys::definitions())? {
         expected.extend(
-            schedule_of(&definition.text).map(|(schedule, enabled)| (definition.id, definition.version, schedule, enabled)),
+            standing(&definition.text).schedule.map(|(schedule, enabled)| (definition.id, definition.version, schedule, enabled)),
         );
     }
     for record in table::<ScheduleRecord>(kv, &keys::schedules())? {

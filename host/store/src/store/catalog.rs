@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bulkhead_core::definition::schedule_of;
+use bulkhead_core::definition::standing;
 use bulkhead_core::id::Digest;
 use bulkhead_core::name::Name;
 use bulkhead_engine::store::{Catalog, DefinitionRecord, PluginRecord, StoreFuture, TokenRecord};
@@ -14,8 +14,8 @@ use crate::read::catalog as read;
 impl<K: 'static> Catalog for KvStore<K> {
     fn put_definition(&self, id: Name, text: Arc<str>, expected: Option<u64>) -> StoreFuture<'_, DefinitionRecord> {
         // Read here, not in the writer's time.
-        let schedule = schedule_of(&text);
-        self.write("put_definition", text.len(), move |txn| txn.put_definition(id, text, expected, schedule))
+        let standing = standing(&text);
+        self.write("put_definition", text.len(), move |txn| txn.put_definition(id, text, expected, standing))
     }
 
     fn definition(&self, id: Name) -> StoreFuture<'_, DefinitionRecord> {

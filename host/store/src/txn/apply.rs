@@ -92,7 +92,10 @@ impl Txn<'_> {
             // Schedules are no part of a run: their events are recorded where they are decided.
             Event::Fire { .. } => {}
             Event::RunCreated => self.state.totals.statistics.runs[usize::from(run_status_code(RunStatus::Queued))] += 1,
-            Event::Run { from, to } => self.index_run(id, *from, to, ended_before)?,
+            Event::Run { from, to } => {
+                self.index_run(id, *from, to, ended_before)?;
+                self.tell_of_run(id, to)?;
+            }
             Event::RunStopping { .. } => self.stale_run(id)?,
             Event::Step { step, .. } => self.stale(id, *step),
             Event::StepStopping { step, .. } => {
@@ -138,6 +141,7 @@ impl Txn<'_> {
                     self.put(&keys::timer(timer, id), &[])?;
                     self.state.batch.effects.housekeeping = true;
                 }
+                self.tell_of_task(TaskId::new(id, *step, *index), to)?;
             }
             Event::TaskStopping { step, index } => {
                 let task = TaskId::new(id, *step, *index);

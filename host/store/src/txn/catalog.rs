@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bulkhead_core::definition::Standing;
 use bulkhead_core::id::Digest;
 use bulkhead_core::name::Name;
 use bulkhead_core::schedule::Schedule;
@@ -14,13 +15,13 @@ use crate::kv::{self, Tx};
 use crate::read;
 
 impl Txn<'_> {
-    /// Stores a definition; `schedule` is what its text says of when it runs, and whether it may.
+    /// Stores a definition; `standing` is what its text says to the store.
     pub(crate) fn put_definition(
         &mut self,
         id: Name,
         text: Arc<str>,
         expected: Option<u64>,
-        schedule: Option<(Schedule, bool)>,
+        standing: Standing,
     ) -> Tx<DefinitionRecord> {
         let key = keys::definition(id.as_str());
         let stored: Option<DefinitionRecord> = self.load(&key)?;
@@ -41,7 +42,8 @@ impl Txn<'_> {
             }
         }
         self.put_record(&key, &record)?;
-        self.set_schedule(&record.id, record.version, schedule)?;
+        self.set_schedule(&record.id, record.version, standing.schedule)?;
+        self.set_hooks(&record.id, standing.hooks)?;
         Ok(record)
     }
 
@@ -55,7 +57,8 @@ impl Txn<'_> {
         for version in kv::keys_of(self.kv, &keys::definition_versions(id.as_str()).prefix(), usize::MAX)? {
             self.remove(&version)?;
         }
-        self.set_schedule(id, 0, None)
+        self.set_schedule(id, 0, None)?;
+        self.set_hooks(id, Vec::new())
     }
 
     /// Stores a plugin and makes its name mean it.

@@ -11,6 +11,7 @@ mod catalog;
 mod claim;
 mod complete;
 mod files;
+mod hooks;
 mod housekeep;
 mod letter;
 mod log;

@@ -152,7 +152,7 @@ impl Fixture {
         first_line: u64,
         lines: Vec<Line>,
     ) -> StoreResult<TaskStatus> {
-        let usage = Usage { fuel: 10, peak_memory: 100, cpu_micros: 1 };
+        let usage = Usage { fuel: 10, peak_memory: 100, cpu_micros: 1, http_requests: 2, http_sent: 30, http_received: 400 };
         let completion = Completion {
             task: claimed.task,
             attempt: claimed.attempt,

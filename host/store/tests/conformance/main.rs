@@ -4,6 +4,7 @@
 mod catalog;
 mod files;
 mod fixture;
+mod hooks;
 mod leases;
 mod letters;
 mod logs;
@@ -135,6 +136,16 @@ suite! {
         a_definition_that_can_not_run_is_refused_and_says_why,
         a_pause_lasts_and_somebody_may_still_ask_for_a_run,
         the_history_is_bounded,
+    }
+    hooks {
+        who_wants_to_know_is_told_once,
+        a_transaction_that_is_refused_tells_nothing,
+        dead_letters_are_gathered_until_they_are_sent,
+        hooks_come_change_and_go_with_their_definition,
+        a_delivery_belongs_to_one_attempt_at_a_time,
+        every_hook_gets_its_turn_and_its_room,
+        failed_deliveries_are_kept_and_sent_again,
+        what_waits_failed_and_arrived_is_bounded,
     }
     property {
         random_commands_keep_every_count_right,

@@ -300,6 +300,8 @@ pub(crate) async fn usage_is_summed_per_task_and_step(f: &mut Fixture) {
     f.succeed(&f.claim_one().await).await;
     let task = f.task(id(run, 1)).await;
     assert_eq!((task.usage.fuel, task.usage.cpu_micros, task.usage.peak_memory), (20, 2, 100));
+    assert_eq!((task.usage.http_requests, task.usage.http_sent, task.usage.http_received), (4, 60, 800));
     let step = f.get(run).await.step(FIRST).clone();
     assert_eq!((step.usage.fuel, step.usage.cpu_micros, step.usage.peak_memory, step.attempts), (30, 3, 100, 3));
+    assert_eq!((step.usage.http_requests, step.usage.http_sent, step.usage.http_received), (6, 90, 1_200));
 }

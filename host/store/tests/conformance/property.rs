@@ -3,13 +3,16 @@
 use std::time::Duration;
 
 use bulkhead_core::failure::{Cause, CauseSet, FailureFilter};
+use bulkhead_core::hook::{Answer, Delivery, Hook, HookEvent};
 use bulkhead_core::id::{RunId, TaskId, WorkerId};
 use bulkhead_core::machine::RunCommand;
 use bulkhead_core::plan::{ErrorTolerance, FailureAction, OnError, Plan, Priority};
 use bulkhead_core::task::AttemptEnd;
-use bulkhead_engine::store::{Claimed, Retention, StoreError, Summons, TaskOrder};
+use bulkhead_engine::store::{
+    Claimed, DeliveryEnd, DeliveryRequest, HookRecord, Retention, Settlement, StoreError, Summons, TaskOrder,
+};
 
-use crate::fixture::{FIRST, Fixture, LEASE, MIB, SECOND, failure, lines, plan};
+use crate::fixture::{FIRST, Fixture, LEASE, MIB, SECOND, failure, lines, name, plan};
 
 /// A small generator of numbers, so that a seed is a whole test.
 struct Random(u64);
@@ -66,8 +69,9 @@ fn played<T>(seed: u64, result: Result<T, StoreError>) -> Option<T> {
 async fn play(f: &mut Fixture, seed: u64) {
     let mut random = Random(seed);
     let (mut runs, mut held): (Vec<RunId>, Vec<Claimed>) = (vec![], vec![]);
+    let mut sent: Vec<(HookRecord, Delivery)> = vec![];
     for turn in 0..150u64 {
-        match random.below(24) {
+        match random.below(28) {
             0 | 1 => runs.push(f.create(random_plan(&mut random)).await),
             2..=5 => {
                 let slots = random.below(5) as usize;
@@ -126,6 +130,45 @@ async fn play(f: &mut Fixture, seed: u64) {
                     let filter = FailureFilter { causes: CauseSet::from_names(["panic"]).unwrap(), text: None };
                     if random.below(4) == 0 {
                         played(seed, f.store().command_run(run, RunCommand::RetryMatching { step, filter }).await);
+                    }
+                }
+            }
+            24 | 25 => {
+                let (per_hook, limit) = (random.below(4) as usize, random.below(6) as usize);
+                let after = random.of(&[None, Some("ops"), Some("job:a")]).unwrap().map(|name| name.parse().unwrap());
+                let request = DeliveryRequest { after, busy: Default::default(), per_hook, limit, lease: LEASE };
+                sent.extend(f.store().lease_deliveries(request).await.unwrap().deliveries);
+                if let Some((hook, delivery)) = random.of(&sent) {
+                    let retry = DeliveryEnd::Retry { wait: Duration::from_secs(random.below(9)) };
+                    let end = random.of(&[DeliveryEnd::Delivered, DeliveryEnd::Failed, DeliveryEnd::Failed, retry]).unwrap();
+                    let answer = Answer { at: f.clock.now(), status: None, text: "said".into() };
+                    let Delivery { number, id, attempts: attempt, .. } = delivery;
+                    let settlement = Settlement { hook: hook.name, number, id, attempt, answer, end };
+                    f.store().settle_delivery(settlement).await.unwrap();
+                }
+            }
+            26 => {
+                let number = Some(random.below(12)).filter(|number| *number < 9);
+                let hook = random.of(&["ops", "job:a", "job:b"]).unwrap().parse().unwrap();
+                played(seed, f.store().redeliver(hook, number).await);
+            }
+            27 => {
+                let stated =
+                    |name: &str| format!("[[hooks]]\nname = \"{name}\"\nurl = \"https://{turn}.test/\"\nsecret = \"k\"\n");
+                let hook = Hook {
+                    url: format!("https://{turn}.test/"),
+                    events: HookEvent::ASKED.to_vec(),
+                    definitions: random.of(&[vec![], vec![name("job"), name("other")]]).unwrap(),
+                    secret: name("k"),
+                };
+                match random.below(6) {
+                    0 => drop(played(seed, f.store().delete_definition(name("job")).await)),
+                    1 => drop(played(seed, f.store().delete_hook(name("ops")).await)),
+                    2 | 3 => drop(played(seed, f.store().put_hook(name("ops"), hook).await)),
+                    _ => {
+                        let hooks: String = ["a", "b"].into_iter().filter(|_| random.below(3) > 0).map(stated).collect();
+                        let text = format!("id = \"job\"\n{hooks}[step.one]\nplugin = \"noop\"\n");
+                        played(seed, f.store().put_definition(name("job"), text.into(), None).await);
                     }
                 }
             }

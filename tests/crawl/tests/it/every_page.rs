@@ -1,8 +1,14 @@
 //! Every page that can be reached is found, once, and nothing else.
 
-use bulkhead_crawl::{Records, Site, Walk, docs, records, walk};
+use std::collections::{BTreeMap, BTreeSet};
+
+use bulkhead_crawl::{Records, Site, Walk, address, docs, records, walk};
+use bulkhead_e2e::Api;
 
 use crate::made::{definition, make, server, start};
+
+/// A step that reports what the step `crawl` found broken.
+const REPORT: &str = "[step.report]\nplugin = \"crawl-report\"\ndepends = \"crawl\"\ncrawl_step = \"crawl\"\n";
 
 fn check(found: &Records, walked: &Walk) {
     assert_eq!(found.of("page"), walked.pages);
@@ -14,6 +20,24 @@ fn check(found: &Records, walked: &Walk) {
     }
 }
 
+/// Addresses with nothing behind, each with the pages that link to it, as the report's table has them.
+async fn reported(api: &Api, run: &str) -> BTreeMap<String, BTreeSet<String>> {
+    let table = api.get(&format!("/runs/{run}/artifacts/report/links.csv")).await.ok();
+    let mut rows = table.as_str().expect("a text").lines();
+    assert_eq!(rows.next(), Some("broken,why,page"));
+    // As the walk has them: without the name of an index file.
+    let path = |url: &str| address(url.strip_suffix("index.html").unwrap_or(url));
+    let mut found = BTreeMap::<_, BTreeSet<_>>::new();
+    for row in rows {
+        let columns: Vec<&str> = row.split(',').collect();
+        let [broken, why, page] = columns[..] else { panic!("{row} has other columns") };
+        assert_eq!(why, "404", "{row}");
+        let pages = found.entry(path(broken)).or_default();
+        assert!(page.is_empty() || pages.insert(path(page)), "{row} stands there twice");
+    }
+    found
+}
+
 #[tokio::test]
 async fn every_page_of_a_made_site_is_found_once() {
     let folder = tempfile::tempdir().expect("a temporary directory");
@@ -23,10 +47,19 @@ async fn every_page_of_a_made_site_is_found_once() {
     let site = Site::of_folder(folder.path(), "127.0.0.1:0").await;
     let server = server();
     let api = server.api();
-    let run = start(&api, &definition(&site.host(), "")).await;
+    let run = start(&api, &definition(&site.host(), REPORT)).await;
     let ended = api.wait_for_end(&run).await;
     assert_eq!(ended["state"], "succeeded", "{:#}", ended["failure"]);
     check(&records(&api, &run).await, &walked);
+
+    // The report has exactly the broken links, with the pages that have them.
+    assert_eq!(reported(&api, &run).await, walked.broken);
+    let summary = api.get(&format!("/runs/{run}/artifacts/report/summary.json")).await.ok();
+    let links: usize = walked.broken.values().map(BTreeSet::len).sum();
+    assert_eq!((&summary["broken"], &summary["links"]), (&walked.broken.len().into(), &links.into()));
+    assert_eq!(summary["kinds"]["page"], walked.pages.len());
+    let lines = api.get(&format!("/runs/{run}/artifacts/report/broken.ndjson")).await.ok();
+    assert_eq!(lines.as_str().expect("lines").lines().count(), walked.broken.len());
 
     // Each address was asked for once, and robots.txt once for all of them.
     let requests = site.requests();

@@ -5,6 +5,7 @@ mod cli;
 mod compile;
 mod control;
 mod demo;
+mod hooks;
 mod misbehave;
 mod plugin_author;
 mod schedules;

@@ -10,6 +10,10 @@ const VALID: &str = r#"id = "job"
 name = "Ä job"
 schedule = "0 3 * * *"
 timeout = "1h"
+[[hooks]]
+name = "ops"
+url = "https://a.test/"
+secret = "ops"
 [error_tolerance]
 max_child_failures = 1
 [step.one]

@@ -405,3 +405,36 @@ fn texts_and_numbers_of_steps_are_bounded() {
         "2002:1: there are 1001 steps, but at most 1000 are allowed (let one step do more tasks, or split the definition)"
     );
 }
+
+#[test]
+fn hooks() {
+    let good = "[[hooks]]\nname = \"ops\"\nurl = \"https://a.test/\"\nsecret = \"key\"";
+    table(
+        top,
+        &[
+            (
+                "hooks = 1",
+                "2:9: `hooks` has to be a list of tables, not an integer (write `[[hooks]]` and below it `name = \"ops\"`, \
+                 `url = \"https://example.org/hook\"` and `secret = \"ops\"`)",
+            ),
+            (
+                "[[hooks]]\nnames = \"ops\"\nurl = \"ftp://a.test/\"",
+                "2:1: a hook lacks `secret` (add `secret = \"NAME\"`, the name of a secret that `serve --hooks-secret` gives)\n\
+                 3:1: a hook has no key `names` (did you mean `name`?)\n\
+                 4:7: `ftp://a.test/` can't be told: a hook's URL begins with https:// or http:// and has a host",
+            ),
+            (
+                &format!("{good}\nevents = [\"run.faild\", 3]"),
+                "6:11: there is no event `run.faild` (did you mean `run.failed`?)\n\
+                 6:24: `events` has to be a list of strings, but holds an integer",
+            ),
+            (
+                &format!("{good}\nevents = []"),
+                "6:10: a hook without events is told nothing (use `run.succeeded`, `run.failed`, `run.cancelled` or `task.failed`)",
+            ),
+            (&format!("{good}\n{good}"), "6:1: two hooks are called `ops` (give each a name of its own)"),
+        ],
+    );
+    let many = format!("{good}\n").repeat(11);
+    assert_eq!(top(&many), "2:1: there are 11 hooks, but at most 10 are allowed (let one receiver tell the others)");
+}

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use super::support::{plugins, valid};
+use crate::definition::standing;
+use crate::hook::{HookEvent, StatedHook};
 use crate::id::StepIndex;
 use crate::plan::{
     ErrorTolerance, FailureAction, Grants, Limits, LogOverflow, OnError, Plan, PluginRef, Priority, RetryPolicy, StepPlan,
@@ -19,6 +21,17 @@ timeout = "1h30m"
 enabled = false
 auto_start = true
 priority = 9
+
+[[hooks]]
+name = "ops"
+url = "https://example.org/hook?a=b"
+events = ["run.failed", "task.failed", "run.failed"]
+secret = "ops-2026"
+
+[[hooks]]
+name = "all"
+url = "http://127.0.0.1:9000"
+secret = "ops-2026"
 
 [error_tolerance]
 max_child_failures = 3
@@ -65,6 +78,17 @@ fn a_definition_says_everything_that_a_plan_holds() {
     let definition = valid(FULL);
     assert_eq!(definition.id.as_str(), "nightly");
     assert_eq!(definition.schedule, Some(Schedule::new("0 30 3 * * MON-FRI")));
+    let hook = |name: &str, url: &str, events: &[HookEvent]| StatedHook {
+        name: name.parse().unwrap(),
+        url: url.to_owned(),
+        events: events.to_vec(),
+        secret: "ops-2026".parse().unwrap(),
+    };
+    let ops = hook("ops", "https://example.org/hook?a=b", &[HookEvent::RunFailed, HookEvent::TaskFailed]);
+    assert_eq!(definition.hooks, [ops, hook("all", "http://127.0.0.1:9000", &HookEvent::ASKED)]);
+    let standing = standing(FULL);
+    assert_eq!(standing.schedule, definition.schedule.clone().map(|schedule| (schedule, false)));
+    assert_eq!(standing.hooks, definition.hooks);
     assert_eq!((definition.enabled, definition.auto_start), (false, true));
     let plugin = |at: usize| {
         let known = &plugins()[at];

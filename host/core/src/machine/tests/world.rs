@@ -131,7 +131,11 @@ impl World {
 
     /// Ends an attempt of a task.
     pub(super) fn complete(&mut self, step: u16, index: u32, attempt: u32, end: AttemptEnd) -> Result<(), Rejected> {
-        let report = Report { end, usage: Usage { fuel: 5, peak_memory: 1, cpu_micros: 2 }, suppressed: 0 };
+        let report = Report {
+            end,
+            usage: Usage { fuel: 5, peak_memory: 1, cpu_micros: 2, http_requests: 2, http_sent: 30, http_received: 400 },
+            suppressed: 0,
+        };
         self.command(step, index, TaskCommand::Complete { attempt, report, random: NO_SPREAD })
     }
 

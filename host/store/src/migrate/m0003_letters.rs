@@ -1,4 +1,4 @@
-//! Format 2: dead letters are counted by what they failed of. Those that are there are counted once.
+//! Format 3: dead letters are counted by what they failed of. Those that are there are counted once.
 
 use std::collections::{BTreeMap, HashSet};
 use std::ops::ControlFlow;
