@@ -38,7 +38,8 @@ use crate::store::KvStore;
 type Rows = Vec<(u8, Vec<u8>, Vec<u8>)>;
 
 /// What each format left, from format 1 on.
-const STORED: &[&[u8]] = &[include_bytes!("stored/format-1.bin"), include_bytes!("stored/format-2.bin")];
+const STORED: &[&[u8]] =
+    &[include_bytes!("stored/format-1.bin"), include_bytes!("stored/format-2.bin"), include_bytes!("stored/format-3.bin")];
 
 fn rows(backend: &dyn Backend) -> Rows {
     let all = snapshot(backend, |kv| {

