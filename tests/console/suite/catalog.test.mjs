@@ -142,7 +142,7 @@ test('a plugin is tried with a form: one task, its result, its log and its cost'
   await form.getByRole('button', { name: 'Try it' }).click();
   const done = page.getByTestId('try-task');
   await done.locator('.state.succeeded').waitFor();
-  assert.equal(JSON.parse((await done.getByLabel('Output').textContent()) ?? '').lines, 12);
+  assert.equal(JSON.parse((await done.getByLabel('Output', { exact: true }).textContent()) ?? '').lines, 12);
   assert.equal(await done.locator('.tail li').count(), 12);
   assert.match((await done.locator('.figures').textContent()) ?? '', /Memory\s*\d+ KiB/);
   await page.getByText('2 other tasks were cancelled.').waitFor();

@@ -102,7 +102,10 @@ test('no page violates a rule of accessibility, and each has its picture', { ski
       const found = await page.evaluate(() =>
         /** @type {any} */ (window).axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'] }),
       );
-      for (const { id, nodes } of found.violations) {
+      for (const { id, nodes: all } of found.violations) {
+        // A bar's width is its time, and the list of tasks has a row for each (WCAG 2.5.8, equivalent).
+        const nodes = all.filter((/** @type {any} */ node) => id !== 'target-size' || !node.html.includes('time-bar'));
+        if (nodes.length === 0) continue;
         violations.push(
           `${name} ${theme}: ${id}: ${nodes
             .slice(0, 3)

@@ -64,7 +64,7 @@ export function FileTable({ label, columns, files }) {
         <td class="faint"><${Foreign} text=${(file.content_type ?? '').split(';')[0]} max=${60} /></td>
         <td class="right number" title=${`${file.size} bytes`}>${size(file.size)}</td>
         ${dated && html`<td class="right">${file.created_at ? moment(file.created_at) : ''}</td>`}
-        <td><button class="link mono" title=${`${file.digest}: copy`} aria-label=${`Copy the digest of ${file.name}`} onClick=${() => act(() => navigator.clipboard.writeText(file.digest), 'The digest is copied')}>${file.digest.slice(7, 19)}</button></td>
+        <td><button class="link mono" title=${`Copy ${file.digest}`} onClick=${() => act(() => navigator.clipboard.writeText(file.digest), 'The digest is copied')}>${file.digest.slice(7, 19)}</button></td>
         <td class="right"><button aria-label=${`Download ${file.name}`} onClick=${file.save}><${Icon} name="download" /> Download</button></td>
       </tr>`,
     )}</tbody>

@@ -158,7 +158,8 @@ export function fill(element, text, mark) {
       if (!piece.classes && !piece.colour && !piece.ground && index % 2 === 0) return document.createTextNode(part);
       const span = document.createElement(index % 2 ? 'mark' : 'span');
       span.className = piece.classes;
-      if (piece.colour) span.style.color = piece.colour;
+      // With the page's own text in it, any colour can be read on any theme.
+      if (piece.colour) span.style.color = `color-mix(in srgb, ${piece.colour} 50%, var(--text))`;
       if (piece.ground) span.style.backgroundColor = piece.ground;
       span.textContent = part;
       return span;

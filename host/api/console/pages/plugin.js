@@ -52,7 +52,7 @@ export function PluginPage({ name }) {
       <dl class="facts wrap">
         <div><dt>Size</dt><dd class="number">${size(plugin.size_bytes)}</dd></div>
         <div><dt>Uploaded</dt><dd><${Moment} at=${plugin.uploaded_at} /></dd></div>
-        <div><dt>Digest</dt><dd><button class="link mono" title="Copy" aria-label="Copy the digest" onClick=${() => act(() => navigator.clipboard.writeText(plugin.digest), 'The digest is copied')}>${plugin.digest.slice(0, 27)}…</button></dd></div>
+        <div><dt>Digest</dt><dd><button class="link mono" title="Copy the digest" onClick=${() => act(() => navigator.clipboard.writeText(plugin.digest), 'The digest is copied')}>${plugin.digest.slice(0, 27)}…</button></dd></div>
         <div><dt>Used by</dt><dd class="users">${users.length === 0 ? html`<span class="faint">no definition</span>` : users.map((definition) => html`<a href=${`/definitions/${definition.id}`}>${definition.id}</a> `)}</dd></div>
       </dl>
       <${Tabs} label="Views of the plugin" panel="plugin-view" current=${tab} choose=${(/** @type {string} */ to) => setParams({ tab: to === 'settings' ? null : to })}

@@ -112,7 +112,7 @@ function Buttons({ schedule, changed, small = false }) {
   };
   return html`<span class="buttons tight">
     <button aria-label=${small ? `${schedule.paused ? 'Resume' : 'Pause'} ${id}` : undefined} class=${small ? 'icon-only' : ''} title=${schedule.paused ? 'Resume' : 'Pause'} onClick=${turn}><${Icon} name=${schedule.paused ? 'play' : 'paused'} />${small ? '' : schedule.paused ? ' Resume' : ' Pause'}</button>
-    <button aria-label=${small ? `Run ${id} now` : undefined} class=${small ? '' : 'primary'} disabled=${!schedule.enabled} onClick=${run}>Run now</button>
+    <button aria-label=${small ? `Run now: ${id}` : undefined} class=${small ? '' : 'primary'} disabled=${!schedule.enabled} onClick=${run}>Run now</button>
   </span>`;
 }
 

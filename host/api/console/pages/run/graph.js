@@ -125,8 +125,7 @@ function Box({ node, step, chosen, first, choose }) {
     return part;
   });
   return html`<g class=${`node ${state}${chosen ? ' chosen' : ''}`} transform=${`translate(${node.x} ${node.y})`} data-node=${step.name} data-state=${state}
-    role="button" tabindex=${first ? 0 : -1} aria-pressed=${chosen} aria-label=${label.filter(Boolean).join(', ')} onClick=${() => choose(step.name)}>
-    <title>${label.filter(Boolean).join(', ')}</title>
+    role="button" tabindex=${first ? 0 : -1} aria-pressed=${chosen} aria-description=${label.filter(Boolean).join(', ')} onClick=${() => choose(step.name)}>
     <rect class="node-box" width=${width} height=${height} rx="10" />
     <rect class="node-edge" y="10" width="3.5" height=${height - 20} rx="1.75" />
     <g class="node-sign" transform="translate(12 11)"><${Icon} name=${state} /></g>
