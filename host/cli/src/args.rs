@@ -13,7 +13,9 @@ use bulkhead_engine::store::Role;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 pub(crate) use self::hooks::{CourierArgs, HooksArgs, HooksCommand};
-pub(crate) use self::plugin::{BenchArgs, DevArgs, Language, NewArgs, ProfileArgs, TestArgs, WorkbenchArgs};
+pub(crate) use self::plugin::{
+    BenchArgs, CheckArgs, DevArgs, InspectArgs, Language, NewArgs, ProfileArgs, TestArgs, WorkbenchArgs,
+};
 use crate::output::ColorChoice;
 
 /// Runs jobs whose steps are sandboxed WebAssembly components: a plugin that fails costs its own task, and nothing else.
@@ -648,6 +650,10 @@ pub(crate) enum PluginsCommand {
     },
     /// Make a folder with a plugin that builds and runs
     New(NewArgs),
+    /// Check files as a server does at upload
+    Check(CheckArgs),
+    /// Tell what a file is: what it needs and offers, its configuration
+    Inspect(InspectArgs),
     /// Use a plugin here, without a server: its log, its results, what it took
     Test(TestArgs),
     /// Measure a plugin here, without a server: until it is ready, and for each task

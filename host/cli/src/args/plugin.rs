@@ -39,6 +39,26 @@ pub(crate) struct NewArgs {
     pub(crate) dir: Option<PathBuf>,
 }
 
+/// `plugins check`
+#[derive(Clone, Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// The files.
+    #[arg(required = true, value_hint = ValueHint::FilePath)]
+    pub(crate) files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) worker: WorkerArgs,
+}
+
+/// `plugins inspect`
+#[derive(Clone, Debug, Args)]
+pub(crate) struct InspectArgs {
+    /// The file.
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) worker: WorkerArgs,
+}
+
 /// A plugin on a workbench: what its step is like.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct WorkbenchArgs {

@@ -22,6 +22,8 @@ pub(crate) async fn plugins(args: PluginsArgs, output: &Output) -> CliResult<u8>
     let client = Client::new(&args.client)?;
     match args.command.unwrap_or(PluginsCommand::List) {
         PluginsCommand::New(args) => return plugin::new::new(&args, output),
+        PluginsCommand::Check(args) => return plugin::check::check(args, output).await,
+        PluginsCommand::Inspect(args) => return plugin::check::inspect(args, output).await,
         PluginsCommand::Test(args) => return plugin::test::test(args, output).await,
         PluginsCommand::Bench(args) => return plugin::bench::bench(args, output).await,
         PluginsCommand::Profile(args) => return plugin::profile::profile(args, output).await,

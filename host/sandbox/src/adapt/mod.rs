@@ -65,6 +65,25 @@ pub struct Adapted {
     pub labels: Labels,
 }
 
+/// What a component needs and offers, by the names of its interfaces and functions.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Interfaces {
+    /// What it needs, in its order.
+    pub imports: Vec<String>,
+    /// What it offers, in its order.
+    pub exports: Vec<String>,
+}
+
+impl Adapted {
+    /// What the component needs and offers.
+    ///
+    /// # Errors
+    /// [`AdaptError::Damaged`]: it cannot be read.
+    pub fn interfaces(&self) -> Result<Interfaces, AdaptError> {
+        component::interfaces(&self.component)
+    }
+}
+
 /// What a binary says of itself in its custom sections `version` and `description`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Labels {

@@ -67,6 +67,33 @@ fn mistakes_say_what_to_do() {
 }
 
 #[test]
+fn a_file_is_checked_and_inspected() {
+    let output = author("inspect", &plugin("hello"), &[]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let [found] = &json_lines(&output.stdout)[..] else { panic!("one result") };
+    assert_eq!(
+        (&found["name"], &found["kind"], &found["form"]),
+        (&"hello".into(), &"plugin".into(), &"component".into()),
+        "{found}"
+    );
+    assert_eq!(found["contract"], "0.1.0");
+    let names = |of: &str| found[of].as_array().expect("names").iter().filter_map(|name| name.as_str()).collect::<Vec<_>>();
+    assert!(names("imports").contains(&"bulkhead:plugin/tasks@0.1.0"), "{found}");
+    assert_eq!(names("exports"), ["describe", "plan", "run"]);
+    assert!(found["config_schema"]["properties"]["names"].is_object(), "{found}");
+
+    // One that is none does not keep the others from being checked.
+    let dir = tempdir().expect("a temporary directory");
+    let text = dir.path().join("text.wasm");
+    std::fs::write(&text, "no plugin").expect("a file");
+    let output = author("check", &text, &[plugin("noop").to_str().expect("UTF-8")]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("no WebAssembly"));
+    let [found] = &json_lines(&output.stdout)[..] else { panic!("one list") };
+    assert_eq!((found[0]["name"].as_str(), found.as_array().map(Vec::len)), (Some("noop"), Some(1)), "{found}");
+}
+
+#[test]
 fn a_plugin_is_measured() {
     let output = author("bench", &plugin("noop"), &["--input", "null", "-n", "50"]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -1,6 +1,7 @@
 //! The commands for who writes plugins: they need no server.
 
 pub(crate) mod bench;
+pub(crate) mod check;
 pub(crate) mod dev;
 pub(crate) mod new;
 pub(crate) mod profile;
