@@ -3,7 +3,7 @@
 //!
 //! A debug build reads the files from the source tree, so whoever works on the console needs no build, only a reload.
 
-use std::sync::OnceLock;
+use std::sync::{Mutex, PoisonError};
 
 use axum::Router;
 use axum::extract::Request;
@@ -55,7 +55,7 @@ pub(crate) fn routes() -> Router<ApiState> {
 }
 
 async fn page(headers: HeaderMap) -> Response {
-    let text = page_text(&edition());
+    let text = page_text(&edition(true));
     let policy = policy(import_map(&text));
     answer(PAGE, text.into_bytes(), &policy, false, &headers).unwrap_or_else(IntoResponse::into_response)
 }
@@ -64,7 +64,7 @@ async fn file(request: Request) -> Response {
     let path = request.uri().path().strip_prefix(FILES).unwrap_or_default();
     // Another edition's file has another content: a page of it gets what there is, and does not keep it.
     let (path, lasts) = match path.strip_prefix(EDITION).and_then(|path| path.split_once('/')) {
-        Some((named, path)) => (path, named == edition()),
+        Some((named, path)) => (path, named == edition(false)),
         None => (path, false),
     };
     let file = Files::get(path).ok_or_else(|| missing(path));
@@ -76,20 +76,21 @@ fn missing(path: &str) -> ApiError {
     ApiError::new(ProblemKind::UnknownRoute, format!("the console has no file `{path}`"))
 }
 
-/// A name for what all files hold.
-fn edition() -> String {
-    let of_files = || {
+/// A name for what all files hold; of what they held when a page was last asked for, unless it is to be looked at anew.
+fn edition(anew: bool) -> String {
+    static KNOWN: Mutex<Option<String>> = Mutex::new(None);
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    // The files of a release are part of it. Those of a debug build change while it runs.
+    if known.is_none() || anew && cfg!(debug_assertions) {
         let mut hasher = Sha256::new();
         for path in Files::iter() {
             let file = Files::get(&path).map(|file| file.metadata.sha256_hash()).unwrap_or_default();
             hasher.update(path.as_bytes());
             hasher.update(file);
         }
-        base64url(&hasher.finalize()[..12])
-    };
-    static EMBEDDED: OnceLock<String> = OnceLock::new();
-    // A debug build's files may change while it runs.
-    if cfg!(debug_assertions) { of_files() } else { EMBEDDED.get_or_init(of_files).clone() }
+        *known = Some(base64url(&hasher.finalize()[..12]));
+    }
+    known.clone().unwrap_or_default()
 }
 
 /// The page, which names the files of an edition.
