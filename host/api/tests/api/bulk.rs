@@ -107,13 +107,22 @@ async fn runs_are_found_by_how_long_they_took() {
     let held = server.run("held", "workers = 1\nhold = true").await;
     let quick = server.run("quick", "workers = 1").await;
     server.end(&quick).await;
-    tokio::time::sleep(std::time::Duration::from_millis(700)).await;
     let find = async |query: &str| {
         let page = server.get(&format!("/api/v1/runs?{query}")).await.expect(200).json();
         page["items"].as_array().unwrap().iter().map(|run| run["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
-    assert_eq!(find("min_duration=600ms").await, [held.as_str()]);
-    assert_eq!(find("max_duration=600ms").await, [quick.as_str()]);
+    // Between the two, however long the quick one took here: the other becomes longer by itself.
+    let took = server.get(&format!("/api/v1/runs/{quick}")).await.expect(200).json()["duration_ms"].as_u64().unwrap();
+    let between = took + 1;
+    let longer = format!("min_duration={between}ms");
+    let held_is_longer = async {
+        while find(&longer).await.is_empty() {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(60), held_is_longer).await.expect("time goes on");
+    assert_eq!(find(&longer).await, [held.as_str()]);
+    assert_eq!(find(&format!("max_duration={between}ms")).await, [quick.as_str()]);
     assert_eq!(find("min_duration=1h").await, [""; 0]);
     assert_eq!(find("min_duration=1ms&max_duration=1d&definition=held").await, [held.as_str()]);
     server.get("/api/v1/runs?min_duration=x").await.expect_problem(400, "invalid-parameter");
