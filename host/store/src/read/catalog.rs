@@ -7,7 +7,7 @@ use bulkhead_core::name::Name;
 use bulkhead_engine::store::{DefinitionRecord, PluginRecord, StoreError, TokenRecord};
 use bytes::Bytes;
 
-use super::{page, table};
+use super::{list, page, table};
 use crate::keys;
 use crate::kv::{self, Direction, Fault, KvRead, Tx};
 use crate::record;
@@ -17,14 +17,7 @@ pub(crate) fn definition(kv: &dyn KvRead, id: &Name) -> Tx<DefinitionRecord> {
 }
 
 pub(crate) fn definitions(kv: &dyn KvRead, after: Option<&Name>, limit: usize) -> Tx<Vec<DefinitionRecord>> {
-    let all = keys::definitions();
-    let range = after.map_or_else(|| all.prefix(), |after| keys::definition(after.as_str()).after_within(&all));
-    let mut found = Vec::new();
-    page(kv, &range, Direction::Forward, limit, &mut |_, value| {
-        found.push(record::decode(value)?);
-        Ok(ControlFlow::Continue(true))
-    })?;
-    Ok(found)
+    list(kv, &keys::definitions(), after.map(|after| keys::definition(after.as_str())), limit)
 }
 
 /// The versions of a definition, the newest first.

@@ -10,7 +10,7 @@ use bulkhead_core::name::Name;
 use bulkhead_core::time::Timestamp;
 use bulkhead_engine::store::{DELIVERED_KEPT, DefinitionRecord, HookRecord, MAX_FAILED, MAX_WAITING, StoreError};
 
-use super::{page, recount, table};
+use super::{list, page, recount, table};
 use crate::keys::{self, Fields};
 use crate::kv::{self, Direction, Fault, KvRead, Tx};
 use crate::record::{self, GatheringRow};
@@ -30,14 +30,7 @@ pub(crate) fn hook(kv: &dyn KvRead, name: &HookName) -> Tx<HookRecord> {
 }
 
 pub(crate) fn hooks(kv: &dyn KvRead, after: Option<&HookName>, limit: usize) -> Tx<Vec<HookRecord>> {
-    let all = keys::hooks();
-    let range = after.map_or_else(|| all.prefix(), |after| keys::hook(after.as_str()).after_within(&all));
-    let mut found = Vec::new();
-    page(kv, &range, Direction::Forward, limit, &mut |_, value| {
-        found.push(record::decode(value)?);
-        Ok(ControlFlow::Continue(true))
-    })?;
-    Ok(found)
+    list(kv, &keys::hooks(), after.map(|after| keys::hook(after.as_str())), limit)
 }
 
 /// The latest deliveries of a hook in a state, the newest first.

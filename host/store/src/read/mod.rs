@@ -21,7 +21,7 @@ use bytes::Bytes;
 
 use crate::keys::{self, Key, KeyRange};
 use crate::kv::{self, Direction, Fault, KvRead, Tree, Tx};
-use crate::record::{self, Totals, lead_of, run_status_code, task_status_code};
+use crate::record::{self, Record, Totals, lead_of, run_status_code, task_status_code};
 use crate::txn::{head, text};
 
 /// The most entries of a page, whatever was asked for.
@@ -215,6 +215,17 @@ fn page(kv: &dyn KvRead, range: &KeyRange, direction: Direction, limit: usize, v
         left -= usize::from(on_page);
         Ok(if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     })
+}
+
+/// The records below a key in the order of their keys, from behind `after` on.
+fn list<T: Record>(kv: &dyn KvRead, all: &Key, after: Option<Key>, limit: usize) -> Tx<Vec<T>> {
+    let range = after.map_or_else(|| all.prefix(), |after| after.after_within(all));
+    let mut found = Vec::new();
+    page(kv, &range, Direction::Forward, limit, &mut |_, value| {
+        found.push(record::decode(value)?);
+        Ok(ControlFlow::Continue(true))
+    })?;
+    Ok(found)
 }
 
 /// A set of state numbers as bits; all where none is named.

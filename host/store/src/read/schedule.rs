@@ -10,7 +10,7 @@ use bulkhead_core::schedule::{FireRecord, ScheduleRecord};
 use bulkhead_core::time::Timestamp;
 use bulkhead_engine::store::{DefinitionRecord, DueSchedules, StoreError};
 
-use super::{page, recount, table};
+use super::{list, page, recount, table};
 use crate::keys::{self, Fields};
 use crate::kv::{Direction, KvRead, Tx};
 use crate::record;
@@ -20,14 +20,7 @@ pub(crate) fn schedule(kv: &dyn KvRead, id: &Name) -> Tx<ScheduleRecord> {
 }
 
 pub(crate) fn schedules(kv: &dyn KvRead, after: Option<&Name>, limit: usize) -> Tx<Vec<ScheduleRecord>> {
-    let all = keys::schedules();
-    let range = after.map_or_else(|| all.prefix(), |after| keys::schedule(after.as_str()).after_within(&all));
-    let mut found = Vec::new();
-    page(kv, &range, Direction::Forward, limit, &mut |_, value| {
-        found.push(record::decode(value)?);
-        Ok(ControlFlow::Continue(true))
-    })?;
-    Ok(found)
+    list(kv, &keys::schedules(), after.map(|after| keys::schedule(after.as_str())), limit)
 }
 
 /// The latest fires of a schedule.
