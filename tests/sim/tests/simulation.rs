@@ -10,6 +10,7 @@ const REGRESSIONS: &[(u64, &str)] = &[
     (1_795_322_192_973_012, "a retry queued failed tasks again and left those undone that were cancelled with their step"),
     (1_795_324_919_597_950, "a run that ended and was removed by retention in one call"),
     (1_795_327_088_973_871, "two clients of the simulation drew the same run id while the clock stood still"),
+    (1_795_353_669_371_192, "a step that began to fail at the end of a retry's sweep kept its waiting tasks for ever"),
 ];
 
 /// How many worlds a deliberate bug may survive: it strikes only where the world gives it an occasion.

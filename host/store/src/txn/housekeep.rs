@@ -158,7 +158,9 @@ impl Txn<'_> {
         *tasks = if next.is_some() { 0 } else { *tasks - found.len() };
         self.apply(run, None, Event::StepRetrying { step, filter: None, next })?;
         self.settle(run)?;
-        Ok(self.run(run)?.run.step(step).retries.is_empty())
+        // What was looked at last may have been all the step waited for before it fails: then its waiting tasks come next.
+        let step = self.run(run)?.run.step(step);
+        Ok(step.retries.is_empty() && step.stop.is_none())
     }
 
     /// The next tasks of a step that can be retried, and where to look on. There is no index of them: the state stands before

@@ -67,6 +67,7 @@ suite! {
         a_running_task_is_cancelled_by_name,
         an_edited_input_reaches_the_next_attempt,
         a_large_retry_by_filter_survives_a_crash_in_the_middle,
+        a_step_that_fails_when_its_retry_ends_cancels_what_waits,
         tasks_are_counted_and_listed_by_their_failure,
         a_run_that_starts_paused_does_what_is_summoned,
         each_summons_takes_another_task,

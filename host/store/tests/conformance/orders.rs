@@ -6,6 +6,7 @@ use bulkhead_core::failure::{Cause, CauseSet, Failure, FailureFilter};
 use bulkhead_core::id::{Digest, RunId, StepIndex, TaskId, WorkerId};
 use bulkhead_core::log::TAIL_LINES;
 use bulkhead_core::machine::{Rejected, RunCommand};
+use bulkhead_core::plan::{ErrorTolerance, FailureAction};
 use bulkhead_core::run::{RunStatus, StepStatus};
 use bulkhead_core::task::{AttemptEnd, Task, TaskStatus};
 use bulkhead_engine::store::{Idempotency, NewRun, StoreError, StoreResult, Summoned, Summons, TaskFilter, TaskOrder};
@@ -140,6 +141,21 @@ pub(crate) async fn a_large_retry_by_filter_survives_a_crash_in_the_middle(f: &m
     assert!(f.housekeep().await >= 2);
     let counts = f.get(run).await.tasks();
     assert_eq!((counts.queued, counts.failed), (4_000, 2_000));
+}
+
+pub(crate) async fn a_step_that_fails_when_its_retry_ends_cancels_what_waits(f: &mut Fixture) {
+    let mut plan = plan(&["only"]);
+    plan.tolerance = ErrorTolerance { max_child_failures: 1, failure_action: FailureAction::Stop, ..plan.tolerance };
+    let run = f.spawned(plan, &["a", "b", "c"]).await;
+    let [first, second] = [f.claim_one().await, f.claim_one().await];
+    f.fail(&first, Cause::OutOfFuel).await;
+    let filter = FailureFilter { causes: CauseSet::from_names(["panic"]).unwrap(), text: None };
+    f.command(run, RunCommand::RetryMatching { step: None, filter }).await;
+    assert_eq!(f.fail(&second, Cause::OutOfFuel).await, TaskStatus::Failed);
+    assert_eq!(f.get(run).await.tasks().queued, 1, "a step under retry does not fail before it has been gone through");
+    f.housekeep().await;
+    let record = f.get(run).await;
+    assert_eq!((record.state.status(), record.tasks().cancelled), (RunStatus::Failed, 1));
 }
 
 pub(crate) async fn tasks_are_counted_and_listed_by_their_failure(f: &mut Fixture) {
