@@ -85,6 +85,8 @@ fn handlers() -> OpenApiRouter<ApiState> {
         .routes(routes!(definitions::version))
         .routes(routes!(plugins::list, plugins::upload))
         .routes(routes!(plugins::get, plugins::delete))
+        .routes(routes!(plugins::uploads))
+        .routes(routes!(plugins::upload_state))
         .routes(routes!(schedules::list))
         .routes(routes!(schedules::preview))
         .routes(routes!(schedules::get))

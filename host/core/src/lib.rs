@@ -22,6 +22,7 @@ pub mod machine;
 pub mod name;
 pub mod pace;
 pub mod plan;
+pub mod plugin;
 pub mod run;
 pub mod schedule;
 pub mod task;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bulkhead_core::failure::Failure;
 use bulkhead_core::id::Digest;
 use bulkhead_core::name::Name;
+use bulkhead_core::plugin::Analysis;
 use bulkhead_core::run::Usage;
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -19,12 +20,29 @@ pub trait Executor: Send + Sync + 'static {
     fn execute(&self, host: AttemptHost) -> BoxFuture<'static, Execution>;
 
     /// Makes a component of what was uploaded, compiles it, checks it against the contract and asks it to describe itself. A WASI
-    /// command can't: it goes by `name`, which nothing else does.
+    /// command can't: it goes by `name`, which nothing else does. `told` hears how far compiling it has come.
     ///
     /// # Errors
     /// What is wrong with it and how to mend it.
-    fn inspect(&self, component: Bytes, name: Option<Name>) -> BoxFuture<'static, Result<Inspected, Failure>>;
+    fn inspect(
+        &self,
+        component: Bytes,
+        name: Option<Name>,
+        told: Option<CompileListener>,
+    ) -> BoxFuture<'static, Result<Inspected, Failure>>;
 }
+
+/// How far compiling a component has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CompileProgress {
+    /// The functions that are compiled.
+    pub done: u32,
+    /// All of its functions.
+    pub total: u32,
+}
+
+/// Is told of progress, some times a second at most.
+pub type CompileListener = Arc<dyn Fn(CompileProgress) + Send + Sync>;
 
 /// How an attempt ended, and what it used.
 #[derive(Clone, Debug)]
@@ -59,4 +77,6 @@ pub struct Inspected {
     pub summary: String,
     /// The JSON Schema of its configuration: a valid one.
     pub config_schema: String,
+    /// What it is.
+    pub analysis: Analysis,
 }

@@ -11,11 +11,15 @@ use bulkhead_core::name::Name;
 use bulkhead_core::plan::Plan;
 use bulkhead_core::run::{Run, Trigger};
 use bytes::Bytes;
+use sha2::{Digest as _, Sha256};
 
 use crate::checked::CheckedDefinitions;
-use crate::executor::Executor;
+use crate::executor::{CompileListener, Executor};
 use crate::files::MAX_RUN_FILES;
-use crate::store::{CreatedRun, DefinitionRecord, Idempotency, NewRun, PluginRecord, RunView, Store, StoreError};
+use crate::store::{
+    CreatedRun, DefinitionRecord, Idempotency, NewRun, PluginRecord, RunView, Signal, Store, StoreError, StoreResult,
+};
+use crate::uploads::{Checks, UploadView};
 
 /// The largest parameters of a run, in bytes of JSON text.
 pub const MAX_PARAMETERS_LEN: usize = 1 << 20;
@@ -104,12 +108,13 @@ pub struct Jobs {
     executor: Arc<dyn Executor>,
     memory: u64,
     checked: Arc<CheckedDefinitions>,
+    pub(crate) checks: Arc<Checks>,
 }
 
 impl Jobs {
     /// The service on a store; `executor` inspects what is uploaded.
     pub fn new(store: Arc<dyn Store>, executor: Arc<dyn Executor>) -> Self {
-        Self { store, executor, memory: u64::MAX, checked: Arc::default() }
+        Self { store, executor, memory: u64::MAX, checked: Arc::default(), checks: Arc::default() }
     }
 
     /// The same service that refuses runs whose tasks could never be admitted: those that may use more memory than `memory`
@@ -268,9 +273,58 @@ impl Jobs {
     /// # Errors
     /// [`JobError::Plugin`] with what is wrong and how to mend it.
     pub async fn upload(&self, component: Bytes, name: Option<Name>) -> Result<PluginRecord, JobError> {
+        let record = self.inspect(component.clone(), name, None).await.map_err(JobError::Plugin)?;
+        Ok(self.store.put_plugin(record, component).await?)
+    }
+
+    /// Takes a component or a core module that is to be checked in the background, where [`Uploads`](crate::uploads::Uploads) runs.
+    /// What was taken lasts.
+    ///
+    /// # Errors
+    /// What the store says: it may have as many as it takes.
+    pub async fn submit(&self, component: Bytes, name: Option<Name>) -> Result<UploadView, JobError> {
+        let digest = Digest::from_bytes(Sha256::digest(&component).into());
+        let upload = self.store.submit_plugin(digest, name, component).await?;
+        self.checks.submitted.notify_one();
+        self.checks.fire();
+        Ok(self.checks.view(upload))
+    }
+
+    /// An upload, and how far it is.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] where it is not known, or not any more.
+    pub async fn submitted(&self, digest: Digest) -> StoreResult<UploadView> {
+        Ok(self.checks.view(self.store.plugin_upload(digest).await?))
+    }
+
+    /// All uploads that are known, those that came first at the front.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn all_submitted(&self) -> StoreResult<Vec<UploadView>> {
+        Ok(self.store.plugin_uploads().await?.into_iter().map(|upload| self.checks.view(upload)).collect())
+    }
+
+    /// Fires when an upload comes, ends, or its check goes on.
+    pub fn upload_signal(&self) -> Signal {
+        self.checks.signal()
+    }
+
+    pub(crate) fn store(&self) -> &dyn Store {
+        &*self.store
+    }
+
+    /// Checks what was uploaded and makes its record, which is not stored.
+    pub(crate) async fn inspect(
+        &self,
+        component: Bytes,
+        name: Option<Name>,
+        told: Option<CompileListener>,
+    ) -> Result<PluginRecord, Failure> {
         let size = component.len() as u64;
-        let found = self.executor.inspect(component.clone(), name).await.map_err(JobError::Plugin)?;
-        let record = PluginRecord {
+        let found = self.executor.inspect(component, name, told).await?;
+        Ok(PluginRecord {
             name: found.name,
             version: found.version,
             summary: found.summary,
@@ -278,8 +332,8 @@ impl Jobs {
             digest: found.digest,
             size,
             uploaded_at: self.store.now(),
-        };
-        Ok(self.store.put_plugin(record, component).await?)
+            analysis: Some(found.analysis),
+        })
     }
 }
 

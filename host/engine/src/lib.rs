@@ -6,7 +6,7 @@
 //! each to the executor with an [`attempt::AttemptHost`], and records how it ended; the keeper renews the worker's lease, tells
 //! attempts to end, and runs the store's housekeeping; the scheduler starts runs when their schedules say so. [`jobs::Jobs`] is for what people ask.
 //!
-//! [`courier::Courier`] tells hooks of what happened, through the port to the network.
+//! [`uploads::Uploads`] checks plugins that were uploaded, in the background. [`courier::Courier`] tells hooks of what happened, through the port to the network.
 //!
 //! Deliberately absent: network, file system, and any assumption that the claimer, the log writer and the reader of a log share
 //! a process. What one of them must know of another goes through the store; signals only cut the wait.
@@ -23,3 +23,4 @@ pub mod jobs;
 mod keeper;
 mod scheduler;
 pub mod store;
+pub mod uploads;

@@ -12,12 +12,13 @@ use std::time::Duration;
 
 use bulkhead_core::artifact::FileName;
 use bulkhead_core::event::EventRecord;
-use bulkhead_core::failure::FailureFilter;
+use bulkhead_core::failure::{Failure, FailureFilter};
 use bulkhead_core::id::{Digest, RunId, StepIndex, TaskId, WorkerId};
 use bulkhead_core::log::{Level, Line, Source, Tail};
 use bulkhead_core::machine::{Rejected, Report, RunCommand};
 use bulkhead_core::name::Name;
 use bulkhead_core::plan::Plan;
+use bulkhead_core::plugin::Analysis;
 use bulkhead_core::run::{Run, RunStatus, TaskCounts, Trigger};
 use bulkhead_core::task::{Progress, Task, TaskStatus};
 use bulkhead_core::time::Timestamp;
@@ -254,6 +255,22 @@ pub trait Catalog: Send + Sync + 'static {
     /// # Errors
     /// [`StoreError::Conflict`] where a run that has not ended uses it.
     fn delete_plugin(&self, name: Name) -> StoreFuture<'_, ()>;
+
+    /// Takes a component that is to be checked later, under its digest. One that waits already, under the same name, stays as it
+    /// is; one that was checked before is checked anew.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] where [`MAX_WAITING_UPLOADS`] wait, or this one waits under another name.
+    fn submit_plugin(&self, digest: Digest, name: Option<Name>, component: Bytes) -> StoreFuture<'_, PluginUpload>;
+    /// Records that an upload that waits is checked now, and returns it as it is then: refused, where
+    /// [`MAX_UPLOAD_ATTEMPTS`] checks of it never came to an end.
+    fn begin_upload(&self, digest: Digest) -> StoreFuture<'_, PluginUpload>;
+    /// Records what came of it. One that does not wait any more stays as it is.
+    fn end_upload(&self, digest: Digest, end: UploadEnd) -> StoreFuture<'_, PluginUpload>;
+    /// The upload of the component with this digest.
+    fn plugin_upload(&self, digest: Digest) -> StoreFuture<'_, PluginUpload>;
+    /// All uploads that are known, those that came first at the front: what waits, and the last [`MAX_ENDED_UPLOADS`] others.
+    fn plugin_uploads(&self) -> StoreFuture<'_, Vec<PluginUpload>>;
 
     /// Stores a token under the digest of its secret.
     fn put_token(&self, token: TokenRecord) -> StoreFuture<'_, ()>;
@@ -614,6 +631,64 @@ pub struct PluginRecord {
     pub size: u64,
     /// When it was uploaded.
     pub uploaded_at: Timestamp,
+    /// What the check at upload found; absent where it was uploaded before that was recorded.
+    pub analysis: Option<Analysis>,
+}
+
+/// The uploads that may wait at once.
+pub const MAX_WAITING_UPLOADS: usize = 100;
+/// The uploads that are remembered when they have ended.
+pub const MAX_ENDED_UPLOADS: usize = 100;
+/// How often a check of an upload may begin and never end, before it is to blame.
+pub const MAX_UPLOAD_ATTEMPTS: u32 = 3;
+
+/// A component that was uploaded to be checked in the background.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PluginUpload {
+    /// The digest of what was uploaded.
+    pub digest: Digest,
+    /// The name that it was given: that of a command.
+    pub name: Option<Name>,
+    /// Its size in bytes.
+    pub size: u64,
+    /// When it came.
+    pub received_at: Timestamp,
+    /// Checks of it that began and have not ended.
+    pub begun: u32,
+    /// Where it is.
+    pub state: UploadState,
+}
+
+/// Where an upload is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum UploadState {
+    /// It is to be checked, or is being checked.
+    Waiting,
+    /// It is a plugin.
+    Accepted {
+        /// Since when.
+        at: Timestamp,
+        /// Its name.
+        plugin: Name,
+    },
+    /// It is none.
+    Refused {
+        /// Since when.
+        at: Timestamp,
+        /// Why.
+        failure: Failure,
+    },
+}
+
+/// What came of the check of an upload.
+#[derive(Clone, Debug)]
+pub enum UploadEnd {
+    /// It is this plugin.
+    Accepted(Box<PluginRecord>),
+    /// It is none.
+    Refused(Failure),
+    /// The check was broken off and is to begin again; it did nothing wrong.
+    Released,
 }
 
 /// A token as it is stored: its secret only as a digest.

@@ -32,6 +32,7 @@ async fn started(bench: &Bench, schedule: &str) -> Engine {
         digest: Digest::from_bytes([0; 32]),
         size: 0,
         uploaded_at: bench.store.now(),
+        analysis: None,
     };
     bench.store.put_plugin(plugin, Default::default()).await.unwrap();
     bench.store.put_definition(id(), text(schedule).into(), None).await.unwrap();

@@ -3,9 +3,11 @@
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bulkhead_core::failure::{Cause, Failure};
 use bulkhead_core::id::Digest;
+use bulkhead_engine::executor::CompileListener;
 use bulkhead_engine::store::{Store, StoreError};
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
@@ -13,7 +15,7 @@ use tokio::sync::OnceCell;
 use wasmtime::component::{ComponentExportIndex, InstancePre};
 
 use crate::adapt::Adapted;
-use crate::compiler::Compiler;
+use crate::compiler::{Compiled, Compiler};
 use crate::engine::{EngineKey, Engines};
 use crate::link;
 use crate::state::State;
@@ -22,6 +24,8 @@ use crate::state::State;
 pub(crate) struct Loaded {
     pub(crate) pre: InstancePre<State>,
     pub(crate) entry: Entry,
+    /// How long compiling it took; absent where its code was there already.
+    pub(crate) compile_time: Option<Duration>,
 }
 
 /// What the host calls of a component.
@@ -67,28 +71,40 @@ impl Components {
         if digest_of(&bytes) != digest {
             return Err(Failure::new(Cause::HostFault, format!("what the store has as component {digest} is another")));
         }
-        self.prepare(digest, bytes, key).await.map(Arc::new)
+        self.prepare(digest, bytes, key, None).await.map(Arc::new)
     }
 
     /// Compiles what was uploaded under a digest, and links it. What does not fit a slot of the pool gets an engine without.
-    pub(crate) async fn prepare(&self, digest: Digest, bytes: Bytes, key: EngineKey) -> Result<Loaded, Failure> {
-        match self.prepare_for(digest, bytes.clone(), key).await {
+    pub(crate) async fn prepare(
+        &self,
+        digest: Digest,
+        bytes: Bytes,
+        key: EngineKey,
+        told: Option<CompileListener>,
+    ) -> Result<Loaded, Failure> {
+        match self.prepare_for(digest, bytes.clone(), key, told.clone()).await {
             Err(failure) if key.pooled && failure.cause == Cause::InvalidPlugin => {
-                self.prepare_for(digest, bytes, EngineKey { pooled: false, ..key }).await
+                self.prepare_for(digest, bytes, EngineKey { pooled: false, ..key }, told).await
             }
             result => result,
         }
     }
 
-    async fn prepare_for(&self, digest: Digest, bytes: Bytes, key: EngineKey) -> Result<Loaded, Failure> {
+    async fn prepare_for(
+        &self,
+        digest: Digest,
+        bytes: Bytes,
+        key: EngineKey,
+        told: Option<CompileListener>,
+    ) -> Result<Loaded, Failure> {
         let runner = self
             .engines
             .get(key)
             .map_err(|error| Failure::new(Cause::HostFault, format!("wasmtime could not be set up: {error:#}")))?;
-        let component = self.compiler.compile(runner.engine.clone(), key, digest, bytes).await?;
+        let Compiled { component, took } = self.compiler.compile(runner.engine.clone(), key, digest, bytes, told).await?;
         let entry = link::entry(&component)?;
         let pre = link::instantiate_pre(&runner.linker, &component)?;
-        Ok(Loaded { pre, entry })
+        Ok(Loaded { pre, entry, compile_time: took })
     }
 
     /// Makes a component of what was uploaded.

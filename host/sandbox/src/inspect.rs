@@ -6,10 +6,11 @@ use bulkhead_core::failure::{Cause, Failure};
 use bulkhead_core::id::Digest;
 use bulkhead_core::name::Name;
 use bulkhead_core::plan::Limits;
-use bulkhead_engine::executor::Inspected;
+use bulkhead_core::plugin::{Analysis, PluginKind};
+use bulkhead_engine::executor::{CompileListener, Inspected};
 use bytes::Bytes;
 
-use crate::adapt::{Adapted, Kind, Labels};
+use crate::adapt::{Adapted, Labels};
 use crate::attempt::new_store;
 use crate::bindings::{self, PluginPre};
 use crate::command;
@@ -34,54 +35,58 @@ const MAX_SCHEMA_LEN: usize = 256 << 10;
 /// Something that was uploaded, compiled and linked, and what it says of itself without being asked.
 pub(crate) struct Prepared {
     digest: Digest,
-    kind: Kind,
+    analysis: Analysis,
     labels: Labels,
     loaded: Loaded,
 }
 
 /// Makes a component of what was uploaded, compiles it and links it.
-pub(crate) async fn prepare(components: &Components, bytes: Bytes) -> Result<Prepared, Failure> {
+pub(crate) async fn prepare(components: &Components, bytes: Bytes, told: Option<CompileListener>) -> Result<Prepared, Failure> {
     let digest = digest_of(&bytes);
-    let Adapted { component, kind, labels, .. } = components.adapt(bytes).await?;
+    let adapted = components.adapt(bytes).await?;
+    let interfaces = adapted.interfaces().map_err(|error| invalid(&error.to_string()))?;
+    let Adapted { component, kind, form, contract, labels } = adapted;
     let limits = limits();
     let key = EngineKey { metered: false, stack: StackClass::holding(limits.stack), pooled: components.engines().pooling() };
-    let loaded = components.prepare(digest, component, key).await?;
-    Ok(Prepared { digest, kind, labels, loaded })
+    let loaded = components.prepare(digest, component, key, told).await?;
+    let analysis = Analysis { kind, form, contract, interfaces, compile_time: loaded.compile_time };
+    Ok(Prepared { digest, analysis, labels, loaded })
 }
 
 /// Describes a command: it can't do so itself. Its name is the one that it is uploaded under.
-pub(crate) fn describe_command(prepared: &Prepared, name: Option<Name>) -> Result<Inspected, Failure> {
-    let Labels { version, description } = &prepared.labels;
+pub(crate) fn describe_command(prepared: Prepared, name: Option<Name>) -> Result<Inspected, Failure> {
+    let Labels { version, description } = prepared.labels;
     let name = name.ok_or_else(|| {
         invalid("it is a WASI command, which can't say its own name: upload it with one (`?name=NAME`, `--name NAME`)")
     })?;
-    let summary = description.clone().filter(|text| text.len() <= MAX_SUMMARY_LEN && !text.contains('\n'));
+    let summary = description.filter(|text| text.len() <= MAX_SUMMARY_LEN && !text.contains('\n'));
     Ok(Inspected {
         digest: prepared.digest,
-        version: version.clone().filter(|version| is_version(version)).unwrap_or_else(|| "0.0.0".to_owned()),
+        version: version.filter(|version| is_version(version)).unwrap_or_else(|| "0.0.0".to_owned()),
         summary: summary.filter(|text| !text.is_empty()).unwrap_or_else(|| format!("The WASI command {name}.")),
         name,
         config_schema: command::config::SCHEMA.to_owned(),
+        analysis: prepared.analysis,
     })
 }
 
 impl Prepared {
     /// Whether it is a command.
     pub(crate) fn is_command(&self) -> bool {
-        self.kind == Kind::Command
+        self.analysis.kind == PluginKind::Command
     }
 }
 
 /// Asks a component to describe itself, in an instance of its own. Takes as long as the plugin does: bound it from outside.
 pub(crate) async fn describe(prepared: Prepared) -> Result<Inspected, Failure> {
-    let (digest, loaded) = (prepared.digest, prepared.loaded);
+    let Prepared { digest, analysis, loaded, .. } = prepared;
     let limits = limits();
     let mut store = new_store(loaded.pre.engine(), State::new(None, &limits, None, None), &limits);
     let description = ask(&mut store, loaded).await.map_err(|error| {
         let failure = classify(&error, store.data(), None);
         Failure { message: format!("its `describe` failed: {}", failure.message), ..failure }
     })?;
-    check(description, digest)
+    check(description, digest, analysis)
 }
 
 async fn ask(store: &mut wasmtime::Store<State>, loaded: Loaded) -> wasmtime::Result<bindings::Description> {
@@ -95,7 +100,7 @@ fn limits() -> Limits {
     Limits { host_calls: DESCRIBE_HOST_CALLS, output_bytes: MAX_SCHEMA_LEN as u64 * 2, ..Limits::default() }
 }
 
-fn check(description: bindings::Description, digest: Digest) -> Result<Inspected, Failure> {
+fn check(description: bindings::Description, digest: Digest, analysis: Analysis) -> Result<Inspected, Failure> {
     let bindings::Description { name, version, summary, config_schema } = description;
     let name = name.parse::<Name>().map_err(|error| invalid(&format!("the name that it describes itself by: {error}")))?;
     if !is_version(&version) {
@@ -109,7 +114,7 @@ fn check(description: bindings::Description, digest: Digest) -> Result<Inspected
         return Err(invalid(&format!("its `config-schema` has {} bytes; {MAX_SCHEMA_LEN} are the most", config_schema.len())));
     }
     json::check_object(&config_schema).map_err(|error| invalid(&format!("its `config-schema` is no JSON object: {error}")))?;
-    Ok(Inspected { digest, name, version, summary, config_schema })
+    Ok(Inspected { digest, name, version, summary, config_schema, analysis })
 }
 
 /// `MAJOR.MINOR.PATCH`, then perhaps `-` or `+` and more, as in semantic versioning.
@@ -129,6 +134,8 @@ fn invalid(message: &str) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use bulkhead_core::plugin::{Interfaces, PluginForm};
+
     use super::*;
 
     fn description() -> bindings::Description {
@@ -140,9 +147,15 @@ mod tests {
         }
     }
 
+    fn check(description: bindings::Description) -> Result<Inspected, Failure> {
+        let interfaces = Interfaces::default();
+        let (kind, form) = (PluginKind::Plugin, PluginForm::Component);
+        super::check(description, digest_of(b""), Analysis { kind, form, contract: None, interfaces, compile_time: None })
+    }
+
     #[test]
     fn a_good_description_passes() {
-        let inspected = check(description(), digest_of(b"")).unwrap();
+        let inspected = check(description()).unwrap();
         assert_eq!((inspected.name.as_str(), &*inspected.version), ("boiler", "1.2.3"));
     }
 
@@ -159,7 +172,7 @@ mod tests {
         for (what, spoil) in faults {
             let mut description = description();
             spoil(&mut description);
-            let failure = check(description, digest_of(b"")).unwrap_err();
+            let failure = check(description).unwrap_err();
             assert_eq!(failure.cause, Cause::InvalidPlugin);
             assert!(failure.message.contains(what), "{}", failure.message);
         }

@@ -11,7 +11,7 @@ use bulkhead_core::name::Name;
 use bulkhead_core::run::Usage;
 use bulkhead_engine::attempt::AttemptHost;
 use bulkhead_engine::egress::Egress;
-use bulkhead_engine::executor::{Execution, ExecutionEnd, Executor, Inspected};
+use bulkhead_engine::executor::{CompileListener, Execution, ExecutionEnd, Executor, Inspected};
 use bulkhead_engine::store::Store;
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -139,9 +139,14 @@ impl Executor for Sandbox {
         Box::pin(async move { shared.execute(host, around).await })
     }
 
-    fn inspect(&self, component: Bytes, name: Option<Name>) -> BoxFuture<'static, Result<Inspected, Failure>> {
+    fn inspect(
+        &self,
+        component: Bytes,
+        name: Option<Name>,
+        told: Option<CompileListener>,
+    ) -> BoxFuture<'static, Result<Inspected, Failure>> {
         let shared = Arc::clone(&self.shared);
-        Box::pin(async move { shared.inspect(component, name).await })
+        Box::pin(async move { shared.inspect(component, name, told).await })
     }
 }
 
@@ -189,10 +194,10 @@ impl Shared {
         attempt.await.unwrap_or_else(|error| not_run(ExecutionEnd::Failed(broken(error))))
     }
 
-    async fn inspect(&self, component: Bytes, name: Option<Name>) -> Result<Inspected, Failure> {
-        let prepared = inspect::prepare(&self.components, component).await?;
+    async fn inspect(&self, component: Bytes, name: Option<Name>, told: Option<CompileListener>) -> Result<Inspected, Failure> {
+        let prepared = inspect::prepare(&self.components, component, told).await?;
         if prepared.is_command() {
-            return inspect::describe_command(&prepared, name);
+            return inspect::describe_command(prepared, name);
         }
         let slot = acquire(&self.describe_slots).await?;
         let underway = self.ticker.begin();

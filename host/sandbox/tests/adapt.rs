@@ -4,7 +4,8 @@ mod support;
 
 use bulkhead_core::failure::{Cause, TrapCode};
 use bulkhead_core::log::{Level, Source};
-use bulkhead_sandbox::adapt::{AdaptError, Form, Kind, adapt};
+use bulkhead_core::plugin::{PluginForm as Form, PluginKind as Kind};
+use bulkhead_sandbox::adapt::{AdaptError, adapt};
 use bytes::Bytes;
 use support::component::{assemble, module, plugin};
 use support::{Lab, failed, program, succeeded};

@@ -8,10 +8,15 @@ use bulkhead_core::failure::{Cause, Failure};
 use bulkhead_sandbox::{Compiling, SandboxConfig};
 use support::{HANG, Lab, config, plugin};
 
+/// Where no other test has compiled anything.
+fn alone() -> SandboxConfig {
+    SandboxConfig { cache: None, ..config() }
+}
+
 /// What an upload comes to when the compiler is this shell script. It gets the order's arguments, and the component on stdin.
 async fn upload_with(script: &str) -> Failure {
     let compiling = Compiling::Apart { program: "/bin/sh".into(), arguments: vec!["-c".into(), script.into()] };
-    let lab = Lab::with(SandboxConfig { compiling, ..config() }).await;
+    let lab = Lab::with(SandboxConfig { compiling, ..alone() }).await;
     let upload = tokio::time::timeout(HANG, lab.upload(plugin("noop"))).await.expect("the upload ends");
     upload.expect_err("there is no code")
 }
@@ -34,7 +39,7 @@ async fn a_compiler_that_dies_is_the_hosts_fault_and_is_told() {
         assert!(failure.message.contains(said), "{script}: {failure}");
     }
     let compiling = Compiling::Apart { program: "/no/such/program".into(), arguments: vec![] };
-    let lab = Lab::with(SandboxConfig { compiling, ..config() }).await;
+    let lab = Lab::with(SandboxConfig { compiling, ..alone() }).await;
     let failure = lab.upload(plugin("noop")).await.expect_err("there is no compiler");
     assert!(failure.cause == Cause::HostFault && failure.message.contains("cannot start"), "{failure}");
 }
@@ -48,8 +53,10 @@ async fn a_compiler_that_runs_out_of_memory_is_the_plugins_failure() {
 
 #[tokio::test]
 async fn what_is_no_code_is_not_run() {
-    let failure = upload_with("cat > /dev/null & echo this is no code").await;
+    let failure = upload_with("cat > /dev/null & echo code that is none").await;
     assert!(failure.cause == Cause::InvalidPlugin && failure.message.contains("does not load"), "{failure}");
+    let failure = upload_with("cat > /dev/null & echo what is this").await;
+    assert!(failure.cause == Cause::HostFault && failure.message.contains("a frame of no kind"), "{failure}");
 }
 
 #[tokio::test]
@@ -68,7 +75,7 @@ async fn a_compilation_that_goes_on_is_ended_with_its_sandbox() {
         arguments: vec!["-c".into(), format!("echo $$ > '{0}.new'; mv '{0}.new' '{0}'; exec sleep 1000", pid.display()).into()],
     };
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let lab = Lab::with(SandboxConfig { compiling, ..config() }).await;
+    let lab = Lab::with(SandboxConfig { compiling, ..alone() }).await;
     runtime.spawn(async move { lab.upload(plugin("noop")).await });
     let pid = tokio::time::timeout(HANG, async {
         loop {

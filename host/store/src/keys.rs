@@ -38,6 +38,7 @@ enum Tag {
     PluginDigest = 67,
     Token = 68,
     DefinitionVersion = 69,
+    PluginUpload = 70,
     // Tree::Idempotency
     IdempotencyKey = 96,
     IdempotencyExpiry = 97,
@@ -460,8 +461,12 @@ pub(crate) fn plugin_name(name: &str) -> Key {
 }
 
 /// The components that a name meant or means.
+pub(crate) fn all_plugin_versions() -> Key {
+    Key::tagged(Tree::Catalog, Tag::PluginVersion)
+}
+
 pub(crate) fn plugin_versions(name: &str) -> Key {
-    Key::tagged(Tree::Catalog, Tag::PluginVersion).short(name)
+    all_plugin_versions().short(name)
 }
 
 pub(crate) fn plugin_version(name: &str, digest: Digest) -> Key {
@@ -475,6 +480,14 @@ pub(crate) fn plugin_digests(digest: Digest) -> Key {
 
 pub(crate) fn plugin_digest(digest: Digest, name: &str) -> Key {
     plugin_digests(digest).with(name.as_bytes())
+}
+
+pub(crate) fn plugin_uploads() -> Key {
+    Key::tagged(Tree::Catalog, Tag::PluginUpload)
+}
+
+pub(crate) fn plugin_upload(digest: Digest) -> Key {
+    plugin_uploads().with(digest.as_bytes())
 }
 
 pub(crate) fn tokens() -> Key {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 
-use crate::LogStream;
+use crate::EventStream;
 
 /// How long a test waits for a run to end, or for anything else that is sure to come.
 const WAIT_LIMIT: Duration = Duration::from_secs(180);
@@ -176,14 +176,22 @@ impl Api {
     }
 
     /// Follows a run's log from its first line; with `last_event_id`, from where an earlier stream broke off.
-    pub async fn follow(&self, id: &str, last_event_id: Option<&str>) -> LogStream {
+    pub async fn follow(&self, id: &str, last_event_id: Option<&str>) -> EventStream {
         let request = self.request(Method::GET, &format!("/api/v1/runs/{id}/logs/stream")).header("accept", "text/event-stream");
         let request = match last_event_id {
             Some(last) => request.header("last-event-id", last),
             None => request,
         };
+        self.stream(request).await
+    }
+
+    /// Opens the stream of events that a request asks for.
+    ///
+    /// # Panics
+    /// Where the server gives none.
+    pub async fn stream(&self, request: RequestBuilder) -> EventStream {
         let response = request.send().await.expect("the server answers");
         assert!(response.status().is_success(), "{}", response.status());
-        LogStream::new(response)
+        EventStream::new(response)
     }
 }

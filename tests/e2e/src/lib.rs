@@ -15,7 +15,7 @@ use std::process::{Command, Output, Stdio};
 pub use api::{Api, Reply};
 pub use receiver::{Answer, Received, Receiver};
 pub use server::{Server, ServerOptions};
-pub use stream::{LogStream, StreamEvent};
+pub use stream::{EventStream, StreamEvent};
 
 /// The repository.
 pub fn workspace() -> PathBuf {

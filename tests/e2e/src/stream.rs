@@ -18,7 +18,7 @@ pub struct StreamEvent {
 }
 
 /// A stream of events that is being read.
-pub struct LogStream {
+pub struct EventStream {
     chunks: BoxStream<'static, reqwest::Result<bytes::Bytes>>,
     rest: Vec<u8>,
     event: StreamEvent,
@@ -26,7 +26,7 @@ pub struct LogStream {
     events: VecDeque<StreamEvent>,
 }
 
-impl LogStream {
+impl EventStream {
     pub(crate) fn new(response: reqwest::Response) -> Self {
         let chunks = response.bytes_stream().boxed();
         Self { chunks, rest: Vec::new(), event: StreamEvent::default(), data: String::new(), events: VecDeque::new() }

@@ -9,7 +9,7 @@ use bulkhead_core::log::{Level, Source};
 use bulkhead_core::name::Name;
 use bulkhead_core::run::Usage;
 use bulkhead_engine::attempt::{AttemptHost, CheckpointError};
-use bulkhead_engine::executor::{Execution, ExecutionEnd, Executor, Inspected};
+use bulkhead_engine::executor::{CompileListener, Execution, ExecutionEnd, Executor, Inspected};
 use bulkhead_engine::store::{StoreError, TaskSpec};
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -66,7 +66,12 @@ impl Executor for Scripted {
         })
     }
 
-    fn inspect(&self, _component: Bytes, _name: Option<Name>) -> BoxFuture<'static, Result<Inspected, Failure>> {
+    fn inspect(
+        &self,
+        _component: Bytes,
+        _name: Option<Name>,
+        _told: Option<CompileListener>,
+    ) -> BoxFuture<'static, Result<Inspected, Failure>> {
         Box::pin(async { Err(Failure::new(Cause::InvalidPlugin, "there are no components here")) })
     }
 }

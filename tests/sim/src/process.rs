@@ -19,8 +19,9 @@ use bulkhead_engine::files::{ArtifactPlace, ArtifactRecord, Content, ContentWrit
 use bulkhead_engine::store::{
     Catalog, ClaimRequest, Claims, Completion, CreatedRun, DefinitionRecord, DeliveryRequest, DueSchedules, Fire, Fired,
     HookRecord, Hooks, Housekeeping, Journal, LeasedDeliveries, LetterGroup, LetterRun, Letters, LogPage, LogQuery, LogRecord,
-    NewRun, PluginRecord, Queue, Retention, RunFilter, RunView, Schedules, Settlement, Signal, Spawned, Statistics, Store,
-    StoreError, StoreFuture, StoreResult, Summoned, Summons, TaskFilter, TaskOrder, TaskSpec, TaskView, TokenRecord,
+    NewRun, PluginRecord, PluginUpload, Queue, Retention, RunFilter, RunView, Schedules, Settlement, Signal, Spawned, Statistics,
+    Store, StoreError, StoreFuture, StoreResult, Summoned, Summons, TaskFilter, TaskOrder, TaskSpec, TaskView, TokenRecord,
+    UploadEnd,
 };
 use bulkhead_store::MemoryStore;
 use bytes::Bytes;
@@ -466,6 +467,21 @@ impl Catalog for ProcessStore {
     }
     fn delete_plugin(&self, name: Name) -> StoreFuture<'_, ()> {
         self.inner.delete_plugin(name)
+    }
+    fn submit_plugin(&self, digest: Digest, name: Option<Name>, component: Bytes) -> StoreFuture<'_, PluginUpload> {
+        self.inner.submit_plugin(digest, name, component)
+    }
+    fn begin_upload(&self, digest: Digest) -> StoreFuture<'_, PluginUpload> {
+        self.inner.begin_upload(digest)
+    }
+    fn end_upload(&self, digest: Digest, end: UploadEnd) -> StoreFuture<'_, PluginUpload> {
+        self.inner.end_upload(digest, end)
+    }
+    fn plugin_upload(&self, digest: Digest) -> StoreFuture<'_, PluginUpload> {
+        self.inner.plugin_upload(digest)
+    }
+    fn plugin_uploads(&self) -> StoreFuture<'_, Vec<PluginUpload>> {
+        self.inner.plugin_uploads()
     }
     fn put_token(&self, token: TokenRecord) -> StoreFuture<'_, ()> {
         self.inner.put_token(token)

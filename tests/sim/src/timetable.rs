@@ -71,6 +71,7 @@ pub(crate) fn put(world: &Arc<World>) {
         digest: Digest::from_bytes([7; 32]),
         size: 0,
         uploaded_at: store.now(),
+        analysis: None,
     };
     ready(store.put_plugin(plugin, bytes::Bytes::new())).expect("a sound store");
     ready(store.put_definition(id(), timetable.text(true).into(), None)).expect("a sound store");

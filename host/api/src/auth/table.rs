@@ -44,6 +44,8 @@ pub(crate) const ROUTES: &[Route] = &[
     route("POST", "/api/v1/plugins", ADMIN),
     route("GET", "/api/v1/plugins/{name}", VIEWER),
     route("DELETE", "/api/v1/plugins/{name}", ADMIN),
+    route("GET", "/api/v1/plugin-uploads", VIEWER),
+    route("GET", "/api/v1/plugin-uploads/{digest}", VIEWER),
     route("GET", "/api/v1/definitions", VIEWER),
     route("POST", "/api/v1/definitions/validate", VIEWER),
     route("GET", "/api/v1/definitions/{id}", VIEWER),

@@ -35,7 +35,7 @@ pub use hook::{Delivery, DeliveryCounts, Hook, PutHook, RedeliverRequest, Redeli
 pub use letter::{DeadLetterDetail, DeadLetterGroup, DeadLetterRun, DeadLetters};
 pub use log::{Level, LogLine, LogPage, Source, StreamEnd};
 pub use page::Page;
-pub use plugin::{Plugin, PluginDetail};
+pub use plugin::{CompiledFunctions, Plugin, PluginAnalysis, PluginDetail, PluginUpload, PluginUploadState};
 pub use problem::Problem;
 pub use progress::{Moment, Pace, Stall};
 pub use run::{
@@ -48,4 +48,4 @@ pub use task::{Attempt, AttemptDetail, AttemptEnd, Processed, Progress, Task, Ta
 pub use time::Time;
 pub use timeline::{StepTimeline, Timeline, TimelineAttempt};
 pub use token::{NewToken, NewTokenRequest, Role, Token};
-pub use watch::{WatchLog, WatchRequest, WatchRuns, Watched, WatchedGone, WatchedLines, WatchedRuns};
+pub use watch::{WatchLog, WatchRequest, WatchRuns, Watched, WatchedGone, WatchedLines, WatchedRuns, WatchedUploads};

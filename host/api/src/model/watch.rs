@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Level, LogLine, Run, RunDetail, Statistics};
+use super::{Level, LogLine, PluginUpload, Run, RunDetail, Statistics};
 
 /// What to watch. What is left out is not watched.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -15,6 +15,8 @@ pub struct WatchRequest {
     pub runs: Option<WatchRuns>,
     /// Runs with their steps: their ids, 16 at most.
     pub run: Vec<String>,
+    /// Plugins that are checked in the background.
+    pub plugin_uploads: bool,
     /// Logs, 16 at most.
     pub logs: Vec<WatchLog>,
 }
@@ -61,6 +63,8 @@ pub enum Watched {
     Run(Box<RunDetail>),
     /// A run that is watched is no longer there, or never was. Nothing more of it follows.
     Gone(WatchedGone),
+    /// The uploads of plugins, at most five times a second.
+    PluginUploads(WatchedUploads),
     /// Lines of a log.
     Log(WatchedLines),
 }
@@ -76,6 +80,13 @@ pub struct WatchedRuns {
     pub gone: Vec<String>,
     /// More changed than is told here: read the list anew.
     pub stale: bool,
+}
+
+/// All uploads of plugins that are known.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct WatchedUploads {
+    /// Those that came first at the front.
+    pub uploads: Vec<PluginUpload>,
 }
 
 /// A run that is no longer there.

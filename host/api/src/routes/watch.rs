@@ -23,7 +23,7 @@ use super::system::read_statistics;
 use crate::encode::LineEncoder;
 use crate::extract::{self, invalid};
 use crate::limit::Client;
-use crate::model::{Run, Statistics, WatchLog, WatchRequest, Watched, WatchedGone, WatchedRuns};
+use crate::model::{PluginUpload, Run, Statistics, WatchLog, WatchRequest, Watched, WatchedGone, WatchedRuns, WatchedUploads};
 use crate::problem::ApiResult;
 use crate::sse::{self, Read};
 use crate::state::ApiState;
@@ -42,13 +42,15 @@ const MAX_RUNS: usize = 100;
 const STATISTICS_EVERY: Duration = Duration::from_millis(500);
 const RUNS_EVERY: Duration = Duration::from_millis(250);
 const RUN_EVERY: Duration = Duration::from_millis(200);
+const UPLOADS_EVERY: Duration = Duration::from_millis(200);
 const LINES_EVERY: Duration = Duration::from_millis(30);
 /// The pause before a store that can't answer is asked again.
 const STORE_RETRY: Duration = Duration::from_secs(1);
 
 /// Watch many things
 ///
-/// Server-sent events for what the body names, over one stream: the counters, lists of runs, runs with their steps, and logs. The
+/// Server-sent events for what the body names, over one stream: the counters, lists of runs, runs with their steps, uploads of
+/// plugins, and logs. The
 /// body changes nothing; a client that wants something else, or lost the stream, asks anew with the cursors that it has: `after`
 /// of a list, `scanned` of a log. Each topic first says what there is.
 #[utoipa::path(
@@ -82,6 +84,9 @@ pub(crate) async fn follow(
             None => (state.store.last_event().await?, false),
         };
         add(Some(signal), RUNS_EVERY, Kind::Runs { after, told });
+    }
+    if asked.plugin_uploads {
+        add(Some(state.jobs.upload_signal()), UPLOADS_EVERY, Kind::Uploads { last: Vec::new() });
     }
     for id in asked.run {
         let id = id.parse::<RunId>().map_err(|error| invalid("run", error))?;
@@ -134,6 +139,7 @@ enum Kind {
     Statistics { last: Option<Box<Statistics>> },
     Runs { after: u64, told: bool },
     Run { id: RunId, last: Vec<u8> },
+    Uploads { last: Vec<u8> },
     Log(Box<Log>),
     Missing { run: RunId },
 }
@@ -235,6 +241,15 @@ impl Topic {
                 }
                 Err(error) => return Err(error),
             },
+            Kind::Uploads { last } => {
+                let uploads = state.jobs.all_submitted().await?.iter().map(PluginUpload::from).collect();
+                let mut event = Vec::new();
+                write(&mut event, "plugin-uploads", &Watched::PluginUploads(WatchedUploads { uploads }));
+                if event != *last {
+                    out.extend_from_slice(&event);
+                    *last = event;
+                }
+            }
             Kind::Log(log) => match log.read(state, out).await {
                 Ok(true) => {
                     self.stale = true;

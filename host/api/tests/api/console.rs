@@ -2,10 +2,8 @@
 
 use bulkhead_api::ApiConfig;
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::net::TcpStream;
 
-use crate::support::Server;
+use crate::support::{Server, Watcher};
 
 const PAGES: [&str; 13] = [
     "/",
@@ -118,39 +116,6 @@ async fn runs_are_found_by_tag_cause_and_text() {
     let next = all["next"].as_str().unwrap();
     let second = server.get(&format!("/api/v1/runs?limit=1&cursor={next}")).await.expect(200).json();
     assert_eq!((&second["items"][0]["definition"], &second["next"]), (&json!("good"), &Value::Null));
-}
-
-/// A client of the one stream.
-struct Watcher(BufReader<TcpStream>);
-
-impl Watcher {
-    async fn open(address: std::net::SocketAddr, body: &Value) -> Self {
-        let body = body.to_string();
-        let mut stream = TcpStream::connect(address).await.unwrap();
-        let head = format!(
-            "POST /api/v1/watch HTTP/1.0\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
-            body.len()
-        );
-        stream.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
-        let mut reader = BufReader::new(stream);
-        let mut head = String::new();
-        while reader.read_line(&mut head).await.unwrap() > 2 {}
-        assert!(head.starts_with("HTTP/1.0 200") && head.contains("text/event-stream"), "{head}");
-        Self(reader)
-    }
-
-    /// The next message of a kind that is as wished.
-    async fn until(&mut self, kind: &str, wished: impl Fn(&Value) -> bool) -> Value {
-        loop {
-            let mut line = String::new();
-            assert!(self.0.read_line(&mut line).await.unwrap() > 0, "the stream ended");
-            let Some(data) = line.strip_prefix("data: ") else { continue };
-            let message: Value = serde_json::from_str(data).unwrap();
-            if message["kind"] == kind && wished(&message) {
-                return message;
-            }
-        }
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

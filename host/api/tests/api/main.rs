@@ -13,3 +13,4 @@ mod runs;
 mod schedules;
 mod streams;
 mod support;
+mod uploads;

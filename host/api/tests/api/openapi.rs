@@ -25,7 +25,12 @@ async fn the_description_is_served_and_every_route_of_it_is_there() {
     server.state.close();
     assert!(operations().len() >= 33, "{}", operations().len());
     for (method, path) in operations() {
-        let concrete = path.replace("{id}", "x").replace("{name}", "x").replace("{step}", "x").replace("{version}", "1");
+        let concrete = path
+            .replace("{id}", "x")
+            .replace("{name}", "x")
+            .replace("{step}", "x")
+            .replace("{version}", "1")
+            .replace("{digest}", "x");
         let reply = server.send(Request::builder().method(method.as_str()).uri(&concrete).body(Body::empty()).unwrap()).await;
         let refused = reply.status == 405 || (reply.status == 404 && reply.json()["type"] == "/problems/unknown-route");
         assert!(!refused, "{method} {path}");

@@ -11,12 +11,14 @@ use bulkhead_core::failure::{Cause, Failure};
 use bulkhead_core::id::{Digest, WorkerId};
 use bulkhead_core::log::{Level, Source};
 use bulkhead_core::name::Name;
+use bulkhead_core::plugin::{Analysis, Interfaces, PluginForm, PluginKind};
 use bulkhead_core::run::Usage;
 use bulkhead_engine::attempt::AttemptHost;
 use bulkhead_engine::engine::{Engine, EngineConfig, Load};
-use bulkhead_engine::executor::{Execution, ExecutionEnd, Executor, Inspected};
+use bulkhead_engine::executor::{CompileListener, CompileProgress, Execution, ExecutionEnd, Executor, Inspected};
 use bulkhead_engine::jobs::Jobs;
 use bulkhead_engine::store::{Retention, Store, TaskSpec};
+use bulkhead_engine::uploads::Uploads;
 use bulkhead_store::MemoryStore;
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -29,6 +31,8 @@ use tower::ServiceExt as _;
 
 /// A component that the stub takes.
 pub(crate) const COMPONENT: &[u8] = b"\0asm stub";
+/// A component whose check waits for the gate.
+pub(crate) const HELD: &[u8] = b"a component that is held";
 
 const SCHEMA: &str = r#"{"type":"object","additionalProperties":false,"properties":{
     "workers":{"type":"integer","minimum":0},"lines":{"type":"integer","minimum":0},
@@ -87,6 +91,13 @@ impl Stub {
     }
 }
 
+/// What the check of the stub finds.
+fn analysis() -> Analysis {
+    let interfaces = Interfaces { imports: vec!["wasi:io/poll@0.2.12".to_owned()], exports: vec!["run".to_owned()] };
+    let (kind, form) = (PluginKind::Plugin, PluginForm::Component);
+    Analysis { kind, form, contract: Some("0.1.0".to_owned()), interfaces, compile_time: Some(Duration::from_micros(1_500)) }
+}
+
 impl Executor for Stub {
     fn execute(&self, host: AttemptHost) -> BoxFuture<'static, Execution> {
         let stub = self.clone();
@@ -98,10 +109,19 @@ impl Executor for Stub {
         })
     }
 
-    fn inspect(&self, component: Bytes, _name: Option<Name>) -> BoxFuture<'static, Result<Inspected, Failure>> {
+    fn inspect(
+        &self,
+        component: Bytes,
+        _name: Option<Name>,
+        told: Option<CompileListener>,
+    ) -> BoxFuture<'static, Result<Inspected, Failure>> {
+        let gate = self.gate.clone();
         Box::pin(async move {
             assert!(component != b"panic"[..], "told to panic");
-            if component != COMPONENT {
+            if component == HELD {
+                told.iter().for_each(|told| told(CompileProgress { done: 1, total: 2 }));
+                gate.acquire().await.unwrap().forget();
+            } else if component != COMPONENT {
                 return Err(Failure::new(Cause::InvalidPlugin, "this is no component"));
             }
             Ok(Inspected {
@@ -110,6 +130,7 @@ impl Executor for Stub {
                 version: "1.0.0".to_owned(),
                 summary: "Does what the test says".to_owned(),
                 config_schema: SCHEMA.to_owned(),
+                analysis: analysis(),
             })
         })
     }
@@ -123,6 +144,7 @@ pub(crate) struct Server {
     /// Who sends what [`Server::send`] sends.
     pub(crate) token: Option<String>,
     _engine: Engine,
+    _uploads: Uploads,
 }
 
 /// An answer.
@@ -189,8 +211,9 @@ impl Server {
         };
         let engine = Engine::start(store.clone(), executor, engine_config).await.unwrap();
         let load = Load { slots: 8, running: 0, memory: 1 << 30, reserved: 0, draining: false };
+        let uploads = Uploads::start(jobs.clone());
         let state = ApiState::new(store.clone(), jobs, Arc::new(move || load), config);
-        Self { state, store, stub, token: None, _engine: engine }
+        Self { state, store, stub, token: None, _engine: engine, _uploads: uploads }
     }
 
     /// Sends a request to the router.
@@ -329,5 +352,38 @@ impl Subscriber {
             events.push(event);
         }
         events
+    }
+}
+
+/// A client of the one stream.
+pub(crate) struct Watcher(BufReader<TcpStream>);
+
+impl Watcher {
+    pub(crate) async fn open(address: SocketAddr, body: &Value) -> Self {
+        let body = body.to_string();
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let head = format!(
+            "POST /api/v1/watch HTTP/1.0\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
+        stream.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
+        let mut reader = BufReader::new(stream);
+        let mut head = String::new();
+        while reader.read_line(&mut head).await.unwrap() > 2 {}
+        assert!(head.starts_with("HTTP/1.0 200") && head.contains("text/event-stream"), "{head}");
+        Self(reader)
+    }
+
+    /// The next message of a kind that is as wished.
+    pub(crate) async fn until(&mut self, kind: &str, wished: impl Fn(&Value) -> bool) -> Value {
+        loop {
+            let mut line = String::new();
+            assert!(self.0.read_line(&mut line).await.unwrap() > 0, "the stream ended");
+            let Some(data) = line.strip_prefix("data: ") else { continue };
+            let message: Value = serde_json::from_str(data).unwrap();
+            if message["kind"] == kind && wished(&message) {
+                return message;
+            }
+        }
     }
 }

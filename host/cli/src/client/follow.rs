@@ -1,11 +1,12 @@
-//! Following a run's log over the network: never a line lost or repeated, whatever happens to the connection.
+//! Following over the network, whatever happens to the connection: a run's log, with never a line lost or repeated, and what becomes
+//! of an upload.
 //!
 //! The stream's ids are the server's cursor. After a break the client asks again with the last id that it has; lines that it
 //! printed already (a server may send some again) are recognised by their numbers.
 
 use std::time::{Duration, Instant};
 
-use bulkhead_api::model::{LogLine, RunDetail, RunStatus, StreamEnd};
+use bulkhead_api::model::{LogLine, PluginUpload, PluginUploadState, RunDetail, RunStatus, StreamEnd, WatchRequest, Watched};
 use bulkhead_core::log::Level;
 use futures::StreamExt as _;
 use reqwest::{Method, Response};
@@ -159,4 +160,74 @@ pub(crate) async fn wait_for_end(client: &Client, run: &str) -> CliResult<()> {
         };
         tokio::time::sleep(pause).await;
     }
+}
+
+/// Tells how far the check of an upload is, until it has ended, through restarts of the server; then how it ended.
+pub(crate) async fn follow_upload(
+    client: &Client,
+    upload: PluginUpload,
+    mut tell: impl FnMut(&PluginUpload),
+) -> CliResult<PluginUpload> {
+    let path = format!("/plugin-uploads/{}", upload.digest);
+    let asked = WatchRequest { plugin_uploads: true, ..WatchRequest::default() };
+    let mut away_since: Option<Instant> = None;
+    loop {
+        // What a stream that broke off did not say.
+        let failed = match client.get::<PluginUpload>(&path, &()).await {
+            Ok(upload) if has_ended(&upload) => return Ok(upload),
+            Ok(_) => match client.request(Method::POST, "/watch").json(&asked).send().await {
+                Ok(response) if response.status().is_success() => {
+                    away_since = None;
+                    if let Some(upload) = read_uploads(client, response, &upload.digest, &mut tell).await? {
+                        return Ok(upload);
+                    }
+                    None
+                }
+                Ok(response) => Some(client.refusal(response).await),
+                Err(_) => None,
+            },
+            Err(CliError::Unreachable { .. }) => None,
+            Err(error) => return Err(error),
+        };
+        if let Some(refusal) = failed
+            && !refusal.is_passing()
+        {
+            return Err(refusal.into_error(None));
+        }
+        if away_since.get_or_insert_with(Instant::now).elapsed() > GIVE_UP {
+            let message = "the server is away; it goes on with the upload when it is back".to_owned();
+            return Err(CliError::Refused { message, help: None });
+        }
+        tokio::time::sleep(FIRST_PAUSE).await;
+    }
+}
+
+/// Reads a stream of uploads until the one with this digest has ended, or the stream has.
+async fn read_uploads(
+    client: &Client,
+    response: Response,
+    digest: &str,
+    tell: &mut impl FnMut(&PluginUpload),
+) -> CliResult<Option<PluginUpload>> {
+    let mut chunks = response.bytes_stream();
+    let mut parser = Parser::default();
+    while let Ok(Some(Ok(chunk))) = tokio::time::timeout(LONGEST_SILENCE, chunks.next()).await {
+        for event in parser.feed(&chunk).map_err(|error| client.protocol(error.to_string()))? {
+            let unreadable = |error: serde_json::Error| client.protocol(format!("event `{}`: {error}", event.name));
+            if event.name != "plugin-uploads" {
+                continue;
+            }
+            let Watched::PluginUploads(watched) = serde_json::from_str(&event.data).map_err(unreadable)? else { continue };
+            let Some(upload) = watched.uploads.into_iter().find(|upload| upload.digest == digest) else { continue };
+            if has_ended(&upload) {
+                return Ok(Some(upload));
+            }
+            tell(&upload);
+        }
+    }
+    Ok(None)
+}
+
+fn has_ended(upload: &PluginUpload) -> bool {
+    matches!(upload.state, PluginUploadState::Accepted | PluginUploadState::Refused)
 }

@@ -5,19 +5,19 @@ mod sse;
 
 use std::time::Duration;
 
-use bulkhead_api::model::{Page, Problem};
+use bulkhead_api::model::{Page, PluginUpload, Problem};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-pub(crate) use follow::{LogFilter, follow_log, wait_for_end};
+pub(crate) use follow::{LogFilter, follow_log, follow_upload, wait_for_end};
 
 use crate::args::ClientArgs;
 use crate::error::{CliError, CliResult, InvalidDefinition};
 
 /// How long a connection may take to come about.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
-/// How long an answer may take that is no stream: an upload waits for the compiler.
+/// How long an answer may take that is no stream.
 const ANSWER_LIMIT: Duration = Duration::from_secs(180);
 
 /// Bytes of a file that are read at once.
@@ -141,10 +141,11 @@ impl Client {
         Err(self.refusal(response).await.into_error(Some((name, text))))
     }
 
-    /// Sends bytes.
-    pub(crate) async fn upload<T: DeserializeOwned>(&self, path: &str, bytes: Vec<u8>) -> CliResult<T> {
-        let request = self.request(Method::POST, path).header("content-type", "application/wasm").body(bytes);
-        let response = self.send(request.timeout(ANSWER_LIMIT)).await?;
+    /// Sends a component that the server is to check in the background.
+    pub(crate) async fn submit(&self, path: &str, bytes: Vec<u8>) -> CliResult<PluginUpload> {
+        let request =
+            self.request(Method::POST, path).header("content-type", "application/wasm").header("prefer", "respond-async");
+        let response = self.send(request.body(bytes).timeout(ANSWER_LIMIT)).await?;
         self.read(response).await
     }
 

@@ -1,16 +1,19 @@
 //! The client commands about definitions, plugins and statistics.
 
-use bulkhead_api::model::{Definition, DefinitionSummary, Plugin, PluginDetail, Statistics, Validation};
+use bulkhead_api::model::{
+    Definition, DefinitionSummary, Plugin, PluginAnalysis, PluginDetail, PluginUpload, Statistics, Validation,
+};
 use reqwest::Method;
 use serde_json::json;
 
 use super::plugin;
 use super::runs::segment;
 use crate::args::{ClientArgs, DefinitionsArgs, DefinitionsCommand, PluginsArgs, PluginsCommand};
-use crate::client::Client;
+use crate::client::{Client, follow_upload};
 use crate::embedded::plugins::name_of_file;
 use crate::error::{CliError, CliResult, InvalidDefinition};
 use crate::exit_codes;
+use crate::output::progress::UploadBar;
 use crate::output::table::{Cell, Table};
 use crate::output::{Output, format};
 
@@ -41,7 +44,17 @@ pub(crate) async fn plugins(args: PluginsArgs, output: &Output) -> CliResult<u8>
                 let bytes = std::fs::read(&file).map_err(CliError::read(&file))?;
                 let name = name.clone().or_else(|| name_of_file(&file).map(|name| name.to_string()));
                 let query = name.map(|name| format!("?name={}", segment(&name))).unwrap_or_default();
-                plugins.push(client.upload(&format!("/plugins{query}"), bytes).await?);
+                let upload = client.submit(&format!("/plugins{query}"), bytes).await?;
+                let bar = UploadBar::new(output.bars(), &file.display().to_string());
+                let ended = follow_upload(&client, upload, |upload| bar.update(upload)).await;
+                bar.clear();
+                let PluginUpload { plugin, failure, .. } = ended?;
+                let Some(plugin) = plugin else {
+                    let why = failure.map_or_else(String::new, |failure| failure.message);
+                    let message = format!("{}: it is no valid plugin: {why}", file.display());
+                    return Err(CliError::Refused { message, help: None });
+                };
+                plugins.push(client.get::<PluginDetail>(&format!("/plugins/{}", segment(&plugin)), &()).await?.plugin);
             }
             output.result(&plugins, |plugins| plugin_table(plugins, output))?;
         }
@@ -50,7 +63,12 @@ pub(crate) async fn plugins(args: PluginsArgs, output: &Output) -> CliResult<u8>
             output.result(&plugin, |detail| {
                 let schema: serde_json::Value = serde_json::from_str(detail.config_schema.get()).unwrap_or_default();
                 let Plugin { name, version, summary, digest, .. } = &detail.plugin;
-                format!("{name} {version}: {summary}\n{digest}\n\nConfiguration\n{schema:#}")
+                let list = |names: &[String]| names.iter().map(|name| format!("  {name}\n")).collect::<String>();
+                let analysis = detail.analysis.as_ref().map_or_else(String::new, |analysis| {
+                    let PluginAnalysis { kind, form, imports, exports, .. } = analysis;
+                    format!("\n{kind}, from a {form}\n\nNeeds\n{}\nOffers\n{}", list(imports), list(exports))
+                });
+                format!("{name} {version}: {summary}\n{digest}{analysis}\n\nConfiguration\n{schema:#}")
             })?;
         }
         PluginsCommand::Remove { name } => client.delete(&format!("/plugins/{}", segment(&name))).await?,

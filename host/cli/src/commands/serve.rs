@@ -15,6 +15,7 @@ use bulkhead_core::name::Name;
 use bulkhead_engine::courier::Courier;
 use bulkhead_engine::engine::Engine;
 use bulkhead_engine::store::{Retention, Role, Store, StoreError, TokenRecord};
+use bulkhead_engine::uploads::Uploads;
 use serde_json::json;
 use tokio::net::TcpListener;
 
@@ -67,6 +68,7 @@ pub(crate) async fn serve(args: ServeArgs, output: &Output) -> CliResult<u8> {
         ..ApiConfig::default()
     };
     let courier = Courier::start(embedded.store.clone(), embedded.egress.clone(), hooks);
+    let uploads = Uploads::start(embedded.jobs.clone());
     let state = ApiState::new(embedded.store.clone(), embedded.jobs.clone(), load, config).with_egress(embedded.egress.clone());
     let mut http = tokio::spawn(bulkhead_api::serve(listener, state.clone()));
     announce(output, &json!({ "listening": format!("http://{address}") }), &format!("listening on http://{address}"))?;
@@ -98,6 +100,7 @@ pub(crate) async fn serve(args: ServeArgs, output: &Output) -> CliResult<u8> {
     }
     drain(&engine, &shutdown, args.grace).await;
     courier.stop().await;
+    uploads.stop().await;
     // Until now the log and the counters of what was draining could be read.
     state.close();
     let _ = tokio::time::timeout(GOODBYE, http).await;

@@ -1,6 +1,6 @@
-//! A progress bar per step, on a terminal.
+//! Progress bars, on a terminal: one per step of a run, or one for an upload.
 
-use bulkhead_api::model::Step;
+use bulkhead_api::model::{PluginUpload, Step};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 /// The bars of a run's steps; nothing where there is no terminal.
@@ -41,5 +41,30 @@ impl StepBars {
     /// Takes the bars off the screen: the summary says more.
     pub(crate) fn clear(&self) {
         self.bars.iter().for_each(ProgressBar::finish_and_clear);
+    }
+}
+
+/// The bar of an upload that is being checked; nothing where there is no terminal.
+pub(crate) struct UploadBar(Option<ProgressBar>);
+
+impl UploadBar {
+    /// A bar for what is called so.
+    pub(crate) fn new(multi: Option<&MultiProgress>, name: &str) -> Self {
+        let style = ProgressStyle::with_template("{prefix} {bar:24} {pos:>6}/{len:6} functions compiled");
+        let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+        Self(multi.map(|multi| multi.add(ProgressBar::new(0).with_style(style).with_prefix(name.to_owned()))))
+    }
+
+    /// Shows how far it is.
+    pub(crate) fn update(&self, upload: &PluginUpload) {
+        if let (Some(bar), Some(functions)) = (&self.0, upload.functions) {
+            bar.set_length(functions.total.into());
+            bar.set_position(functions.done.into());
+        }
+    }
+
+    /// Takes the bar off the screen.
+    pub(crate) fn clear(&self) {
+        self.0.iter().for_each(ProgressBar::finish_and_clear);
     }
 }

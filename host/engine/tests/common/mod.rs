@@ -14,7 +14,7 @@ use bulkhead_core::task::Task;
 use bulkhead_core::time::Timestamp;
 use bulkhead_engine::attempt::AttemptHost;
 use bulkhead_engine::engine::EngineConfig;
-use bulkhead_engine::executor::{Execution, ExecutionEnd, Executor, Inspected};
+use bulkhead_engine::executor::{CompileListener, Execution, ExecutionEnd, Executor, Inspected};
 use bulkhead_engine::store::{Journal as _, LogQuery, LogRecord, NewRun, Queue as _, Retention, TaskSpec};
 use bulkhead_store::{Fault, ManualClock, MemoryStore};
 use bytes::Bytes;
@@ -194,7 +194,12 @@ impl Executor for Scripted {
         Box::pin(async { Execution { end: body.await, usage: Usage::default() } })
     }
 
-    fn inspect(&self, _component: Bytes, _name: Option<Name>) -> BoxFuture<'static, Result<Inspected, Failure>> {
+    fn inspect(
+        &self,
+        _component: Bytes,
+        _name: Option<Name>,
+        _told: Option<CompileListener>,
+    ) -> BoxFuture<'static, Result<Inspected, Failure>> {
         Box::pin(async { Err(Failure::new(Cause::InvalidPlugin, "none here")) })
     }
 }

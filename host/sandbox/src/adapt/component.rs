@@ -1,9 +1,10 @@
 //! Components: taken as they are, once their exports are known.
 
+use bulkhead_core::plugin::{Interfaces, PluginForm};
 use bytes::Bytes;
-use wasmparser::{Parser, Payload};
+use wasmparser::{ComponentExternalKind, ComponentTypeRef, Parser, Payload};
 
-use super::{AdaptError, Adapted, Form, Interfaces, Labels, check_contract, contract_version, kind_of};
+use super::{AdaptError, Adapted, Labels, check_contract, contract_version, kind_of};
 
 /// How a component names WASI's entry of programs, in any version that the host runs.
 pub(crate) const RUN: &str = "wasi:cli/run@0.2.";
@@ -24,7 +25,7 @@ pub(super) fn adapt(bytes: &Bytes) -> Result<Adapted, AdaptError> {
         contract = Some(version.to_owned());
     }
     let kind = kind_of(exports.iter().copied(), |name| name.starts_with(RUN))?;
-    Ok(Adapted { component: bytes.clone(), kind, form: Form::Component, contract, labels })
+    Ok(Adapted { component: bytes.clone(), kind, form: PluginForm::Component, contract, labels })
 }
 
 pub(super) fn interfaces(component: &[u8]) -> Result<Interfaces, AdaptError> {
@@ -44,12 +45,19 @@ fn outline(bytes: &[u8]) -> Result<Outline<'_>, AdaptError> {
             Payload::End(_) => depth = depth.saturating_sub(1),
             Payload::ComponentImportSection(section) if depth == 1 => {
                 for import in section {
-                    outline.imports.push(import.map_err(damaged)?.name.name);
+                    let import = import.map_err(damaged)?;
+                    // A type that is named is nothing to have or to lack.
+                    if !matches!(import.ty, ComponentTypeRef::Type(_)) {
+                        outline.imports.push(import.name.name);
+                    }
                 }
             }
             Payload::ComponentExportSection(section) if depth == 1 => {
                 for export in section {
-                    outline.exports.push(export.map_err(damaged)?.name.name);
+                    let export = export.map_err(damaged)?;
+                    if export.kind != ComponentExternalKind::Type {
+                        outline.exports.push(export.name.name);
+                    }
                 }
             }
             Payload::CustomSection(section) if depth == 1 => outline.labels.read(section.name(), section.data()),

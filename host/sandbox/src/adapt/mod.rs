@@ -17,6 +17,7 @@ mod advice;
 mod component;
 mod module;
 
+use bulkhead_core::plugin::{Interfaces, PluginForm, PluginKind};
 use bytes::Bytes;
 
 pub use self::advice::AdaptError;
@@ -30,48 +31,19 @@ pub(crate) const CONTRACT: &str = "bulkhead:plugin";
 /// The version of [`CONTRACT`].
 pub(crate) const CONTRACT_VERSION: &str = "0.1.0";
 
-/// What a component does for the host.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// It exports the contract's world: it describes itself, plans a step and runs tasks.
-    Plugin,
-    /// It exports `wasi:cli/run`: a program with arguments, environment, standard streams and an exit status.
-    Command,
-}
-
-/// What was uploaded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
-    /// A component.
-    Component,
-    /// A core module with its component type in a custom section, as `wit-bindgen` leaves it.
-    TypedModule,
-    /// Any other core module.
-    Module,
-}
-
 /// A component, ready to be compiled.
 #[derive(Clone, Debug)]
 pub struct Adapted {
     /// The component in the binary format.
     pub component: Bytes,
     /// What it does for the host.
-    pub kind: Kind,
+    pub kind: PluginKind,
     /// What it was made from.
-    pub form: Form,
+    pub form: PluginForm,
     /// The version of the contract that it was built against, where it imports any of it.
     pub contract: Option<String>,
     /// What it says of its version and purpose, in the custom sections that packaging tools write.
     pub labels: Labels,
-}
-
-/// What a component needs and offers, by the names of its interfaces and functions.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Interfaces {
-    /// What it needs, in its order.
-    pub imports: Vec<String>,
-    /// What it offers, in its order.
-    pub exports: Vec<String>,
 }
 
 impl Adapted {
@@ -136,13 +108,13 @@ fn check_contract(version: &str) -> Result<(), AdaptError> {
 }
 
 /// The kind of what exports these names.
-fn kind_of<'a>(exports: impl Iterator<Item = &'a str> + Clone, program: impl Fn(&str) -> bool) -> Result<Kind, AdaptError> {
+fn kind_of<'a>(exports: impl Iterator<Item = &'a str> + Clone, program: impl Fn(&str) -> bool) -> Result<PluginKind, AdaptError> {
     let missing: Vec<_> =
         ["describe", "plan", "run"].into_iter().filter(|wanted| !exports.clone().any(|name| name == *wanted)).collect();
     match missing.len() {
-        0 => Ok(Kind::Plugin),
+        0 => Ok(PluginKind::Plugin),
         1 | 2 => Err(AdaptError::Incomplete { missing }),
-        _ if exports.clone().any(program) => Ok(Kind::Command),
+        _ if exports.clone().any(program) => Ok(PluginKind::Command),
         _ => Err(AdaptError::NoEntry { exports: exports.map(str::to_owned).collect() }),
     }
 }

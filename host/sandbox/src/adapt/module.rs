@@ -1,5 +1,6 @@
 //! Core modules: wrapped into a component with the type that they have, or that their exports mean.
 
+use bulkhead_core::plugin::{PluginForm, PluginKind};
 use bytes::Bytes;
 use wasi_preview1_component_adapter_provider::{
     WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME as PREVIEW1, WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER,
@@ -11,7 +12,7 @@ use wasmparser::{Parser, Payload};
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
-use super::{AdaptError, Adapted, CONTRACT, Form, Kind, Labels, check_contract, contract_version, kind_of};
+use super::{AdaptError, Adapted, CONTRACT, Labels, check_contract, contract_version, kind_of};
 
 /// The contract's text.
 const CONTRACT_WIT: &str = include_str!("../../../../wit/0.1.0/plugin.wit");
@@ -55,24 +56,24 @@ pub(super) fn adapt(bytes: &Bytes) -> Result<Adapted, AdaptError> {
     }
     let mut module = bytes.to_vec();
     match kind {
-        Kind::Plugin if facts.typed => {}
-        Kind::Plugin => embed(&mut module, CONTRACT_WIT, "plugin")?,
-        Kind::Command if facts.imports.contains(&EXIT) => {
+        PluginKind::Plugin if facts.typed => {}
+        PluginKind::Plugin => embed(&mut module, CONTRACT_WIT, "plugin")?,
+        PluginKind::Command if facts.imports.contains(&EXIT) => {
             module = redirect_exit(bytes)?;
             embed(&mut module, PROGRAM_WIT, "program")?;
         }
-        Kind::Command => {}
+        PluginKind::Command => {}
     }
     let adapter = match kind {
-        Kind::Plugin => WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER,
-        Kind::Command => WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER,
+        PluginKind::Plugin => WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER,
+        PluginKind::Command => WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER,
     };
     let component = ComponentEncoder::default()
         .module(&module)
         .and_then(|encoder| encoder.adapter(PREVIEW1, adapter))
         .and_then(|encoder| encoder.validate(true).encode())
         .map_err(|error| AdaptError::Module(format!("{error:#}")))?;
-    let form = if facts.typed { Form::TypedModule } else { Form::Module };
+    let form = if facts.typed { PluginForm::TypedModule } else { PluginForm::Module };
     Ok(Adapted { component: component.into(), kind, form, contract, labels: facts.labels })
 }
 

@@ -1,19 +1,28 @@
 //! Compiling in a process of its own: what the host does ([`Program`]), and what that process does ([`compile_apart`]).
 //!
-//! The order is in the arguments; the component comes on stdin, after its length; code goes to stdout, and what is wrong to stderr.
+//! The order is in the arguments; the component comes on stdin, after its length. stdout says how far the work is, a frame at a time
+//! ([`PROGRESS`]), then gives the code ([`CODE`]); what is wrong goes to stderr.
 //! stdin stays open until the host has it all: a process whose stdin ends before it is done is left alone, and ends itself.
 
+use std::any::Any;
 use std::ffi::OsString;
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{ExitCode, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bulkhead_core::failure::{Cause, Failure};
+use bulkhead_engine::executor::{CompileListener, CompileProgress};
 use bytes::Bytes;
+use cranelift_codegen::timing::{Pass, Profiler, set_thread_profiler};
 use rayon::ThreadPoolBuilder;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, Command};
+use wasmparser::{Parser, Payload};
 use wasmtime::Engine;
 
 use super::does_not_compile;
@@ -23,6 +32,12 @@ use crate::stack::StackClass;
 
 /// The exit code that says that a component does not compile; stderr says why.
 const INVALID: u8 = 3;
+/// A frame that says how far it is: the functions that are compiled, and all, as two little-endian numbers of 32 bits.
+const PROGRESS: u8 = b'p';
+/// The last frame: code, to the end.
+const CODE: u8 = b'c';
+/// How often progress is told.
+const PROGRESS_EVERY: Duration = Duration::from_millis(100);
 /// How much of what the process says is read.
 const SAID: u64 = 16 << 10;
 
@@ -83,7 +98,13 @@ impl Program {
     }
 
     /// Has a component compiled.
-    pub(super) async fn compile(&self, order: &CompileOrder, component: Bytes, timeout: Duration) -> Result<Vec<u8>, Failure> {
+    pub(super) async fn compile(
+        &self,
+        order: &CompileOrder,
+        component: Bytes,
+        timeout: Duration,
+        told: Option<CompileListener>,
+    ) -> Result<Vec<u8>, Failure> {
         let broken =
             |what: &str, error: io::Error| Failure::new(Cause::HostFault, format!("{what} the compiler's process: {error}"));
         let mut child = Command::new(&self.path)
@@ -97,7 +118,7 @@ impl Program {
             .spawn()
             .map_err(|error| broken("cannot start", error))?;
         let talk = async {
-            let (code, said) = exchange(&mut child, &component).await?;
+            let (code, said) = exchange(&mut child, &component, told).await?;
             Ok((child.wait().await?, code, said))
         };
         let (status, code, said) = tokio::time::timeout(timeout, talk)
@@ -109,14 +130,15 @@ impl Program {
 }
 
 /// Hands a component over, and takes what comes of it.
-async fn exchange(child: &mut Child, component: &[u8]) -> io::Result<(Vec<u8>, String)> {
+async fn exchange(child: &mut Child, component: &[u8], told: Option<CompileListener>) -> io::Result<(Vec<u8>, String)> {
     let piped = || io::Error::other("a stream of it is not there");
     let mut stdin = child.stdin.take().ok_or_else(piped)?;
     let mut stdout = child.stdout.take().ok_or_else(piped)?;
     let stderr = child.stderr.take().ok_or_else(piped)?;
     let send = async {
-        stdin.write_all(&(component.len() as u64).to_le_bytes()).await?;
-        stdin.write_all(component).await
+        let length = (component.len() as u64).to_le_bytes();
+        let sent = async { stdin.write_all(&length).await.and(stdin.write_all(component).await) };
+        io::Result::Ok(sent.await)
     };
     let hear = async {
         let mut said = Vec::new();
@@ -126,10 +148,28 @@ async fn exchange(child: &mut Child, component: &[u8]) -> io::Result<(Vec<u8>, S
         tokio::io::copy(&mut stderr.into_inner(), &mut tokio::io::sink()).await?;
         io::Result::Ok(String::from_utf8_lossy(&said).trim().to_owned())
     };
-    let mut code = Vec::new();
-    let (sent, got, said) = tokio::join!(send, stdout.read_to_end(&mut code), hear);
-    got?;
-    let said = said?;
+    let take = async {
+        let mut code = Vec::new();
+        loop {
+            let mut frame = [0];
+            if stdout.read(&mut frame).await? == 0 {
+                // It ended without code, and its exit code says why.
+                return io::Result::Ok(code);
+            }
+            match frame[0] {
+                PROGRESS => {
+                    let progress = CompileProgress { done: stdout.read_u32_le().await?, total: stdout.read_u32_le().await? };
+                    told.iter().for_each(|told| told(progress));
+                }
+                CODE => {
+                    stdout.read_to_end(&mut code).await?;
+                    return Ok(code);
+                }
+                other => return Err(io::Error::new(io::ErrorKind::InvalidData, format!("a frame of no kind ({other})"))),
+            }
+        }
+    };
+    let (sent, code, said) = tokio::try_join!(send, take, hear)?;
     // A process that died does not take what it is sent: how it ended says more than that.
     if let Err(error) = sent
         && error.kind() != io::ErrorKind::BrokenPipe
@@ -163,22 +203,96 @@ pub fn compile_apart(order: &CompileOrder) -> ExitCode {
             let _ = io::stdin().read(&mut [0]);
             std::process::exit(1);
         })?;
-        ThreadPoolBuilder::new().num_threads(order.threads).build_global().map_err(io::Error::other)?;
-        Ok(component)
+        let compiled = Arc::new(AtomicU32::new(0));
+        let counting = Arc::clone(&compiled);
+        // Each thread has a profiler of its own.
+        let count = move |_| drop(set_thread_profiler(Box::new(Counter(Arc::clone(&counting)))));
+        ThreadPoolBuilder::new().num_threads(order.threads).start_handler(count).build_global().map_err(io::Error::other)?;
+        let reporter = Reporter::start(compiled, functions(&component))?;
+        Ok((component, reporter))
     });
-    let component = match outcome {
-        Ok(component) => component,
+    let (component, reporter) = match outcome {
+        Ok(ready) => ready,
         Err(error) => {
             let _ = write!(io::stderr(), "it could not begin: {error}");
             return ExitCode::FAILURE;
         }
     };
     let compiled = Engine::new(&base_config(order.key)).and_then(|engine| engine.precompile_component(&component));
+    reporter.stop();
     let (written, code) = match compiled {
-        Ok(code) => (io::stdout().write_all(&code).and_then(|()| io::stdout().flush()), ExitCode::SUCCESS),
+        Ok(code) => (give(&code), ExitCode::SUCCESS),
         Err(error) => (write!(io::stderr(), "{}", does_not_compile(&error).message), ExitCode::from(INVALID)),
     };
     if written.is_ok() { code } else { ExitCode::FAILURE }
+}
+
+/// The last frame.
+fn give(code: &[u8]) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(&[CODE])?;
+    stdout.write_all(code)?;
+    stdout.flush()
+}
+
+/// How many functions a component has, in all its modules. One that can't be read has those before its fault.
+fn functions(component: &[u8]) -> u32 {
+    let parsed = Parser::new(0).parse_all(component).map_while(Result::ok);
+    parsed.map(|part| if let Payload::CodeSectionStart { count, .. } = part { count } else { 0 }).fold(0, u32::saturating_add)
+}
+
+/// Counts the functions that one thread has compiled.
+struct Counter(Arc<AtomicU32>);
+
+impl Profiler for Counter {
+    fn start_pass(&self, pass: Pass) -> Box<dyn Any> {
+        if pass == Pass::compile { Box::new(Counted(Arc::clone(&self.0))) } else { Box::new(()) }
+    }
+}
+
+/// A function that is being compiled.
+struct Counted(Arc<AtomicU32>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Says how far the work is, in a thread of its own.
+struct Reporter {
+    stop: mpsc::Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+impl Reporter {
+    fn start(compiled: Arc<AtomicU32>, total: u32) -> io::Result<Self> {
+        let (stop, stopped) = mpsc::channel();
+        let report = move || {
+            let mut last = None;
+            loop {
+                // What joins the modules of a component is compiled, too, and counted nowhere.
+                let done = compiled.load(Ordering::Relaxed).min(total);
+                if last != Some(done) {
+                    last = Some(done);
+                    let frame = [&[PROGRESS][..], &done.to_le_bytes(), &total.to_le_bytes()].concat();
+                    let mut stdout = io::stdout().lock();
+                    // Whoever does not listen any more ends this process another way.
+                    let _ = stdout.write_all(&frame).and_then(|()| stdout.flush());
+                }
+                if stopped.recv_timeout(PROGRESS_EVERY) != Err(RecvTimeoutError::Timeout) {
+                    return;
+                }
+            }
+        };
+        Ok(Self { stop, thread: std::thread::Builder::new().spawn(report)? })
+    }
+
+    /// Returns when nothing more is said.
+    fn stop(self) {
+        drop(self.stop);
+        let _ = self.thread.join();
+    }
 }
 
 /// The component, after its length.

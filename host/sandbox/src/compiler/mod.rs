@@ -10,10 +10,11 @@ mod cache;
 use std::num::NonZeroUsize;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bulkhead_core::failure::{Cause, Failure};
 use bulkhead_core::id::Digest;
+use bulkhead_engine::executor::CompileListener;
 use bytes::Bytes;
 use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 use tokio::sync::{Semaphore, oneshot};
@@ -48,6 +49,13 @@ struct Shared {
     program: Option<Program>,
 }
 
+/// Code.
+pub(crate) struct Compiled {
+    pub(crate) component: Component,
+    /// How long compiling it took; absent where it was in the cache.
+    pub(crate) took: Option<Duration>,
+}
+
 impl Compiler {
     /// Starts its threads: as many as there are for guests where the configuration does not say.
     pub(crate) fn start(config: &SandboxConfig, guests: usize, cache: Option<Cache>) -> Result<Self, ThreadPoolBuildError> {
@@ -72,45 +80,56 @@ impl Compiler {
         self.0.adapt(bytes).await
     }
 
-    /// The code of what was uploaded, for an engine. What was begun goes on when nobody waits for it any more, and is kept.
+    /// The code of what was uploaded, for an engine. What was begun goes on when nobody waits for it any more, and is kept. `told`
+    /// hears how far it is where it is compiled apart.
     pub(crate) async fn compile(
         &self,
         engine: Engine,
         key: EngineKey,
         digest: Digest,
         bytes: Bytes,
-    ) -> Result<Component, Failure> {
+        told: Option<CompileListener>,
+    ) -> Result<Compiled, Failure> {
         let shared = Arc::clone(&self.0);
-        let work = tokio::spawn(async move { shared.obtain(engine, key, digest, bytes).await });
+        let work = tokio::spawn(async move { shared.obtain(engine, key, digest, bytes, told).await });
         work.await.unwrap_or_else(|_| Err(stopped()))
     }
 }
 
 impl Shared {
-    async fn obtain(self: Arc<Self>, engine: Engine, key: EngineKey, digest: Digest, bytes: Bytes) -> Result<Component, Failure> {
+    async fn obtain(
+        self: Arc<Self>,
+        engine: Engine,
+        key: EngineKey,
+        digest: Digest,
+        bytes: Bytes,
+        told: Option<CompileListener>,
+    ) -> Result<Compiled, Failure> {
         // Loading takes milliseconds, and waits for no compilation.
         if self.cache.is_some() {
             let engine = engine.clone();
             let load = move |shared: &Self| shared.cache.as_ref().map_or(Ok(None), |cache| cache.load(&engine, key, digest));
             if let Some(component) = self.work(load).await? {
-                return Ok(component);
+                return Ok(Compiled { component, took: None });
             }
         }
         let component = self.adapt(bytes).await?.component;
         let _turn = self.turns.acquire().await.map_err(|_| stopped())?;
+        let start = Instant::now();
         let order = CompileOrder { key, threads: self.each, nice: self.nice, memory: self.memory };
         let code = match &self.program {
-            Some(program) => program.compile(&order, component, COMPILE_TIMEOUT).await?,
+            Some(program) => program.compile(&order, component, COMPILE_TIMEOUT, told).await?,
             None => {
                 let engine = engine.clone();
                 self.work(move |_| engine.precompile_component(&component).map_err(|error| does_not_compile(&error))).await?
             }
         };
-        self.work(move |shared| match &shared.cache {
+        let took = Some(start.elapsed());
+        let keep = move |shared: &Self| match &shared.cache {
             Some(cache) => cache.keep(&engine, key, digest, &code),
             None => cache::deserialize(&engine, &code),
-        })
-        .await
+        };
+        Ok(Compiled { component: self.work(keep).await?, took })
     }
 
     async fn adapt(self: &Arc<Self>, bytes: Bytes) -> Result<Adapted, Failure> {

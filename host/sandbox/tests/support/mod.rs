@@ -86,7 +86,7 @@ impl Lab {
     /// Likewise with a name.
     pub(crate) async fn upload_as(&self, component: Bytes, name: Option<&str>) -> Result<Inspected, Failure> {
         let name = name.map(|name| name.parse().expect("a name"));
-        let inspected = self.sandbox.inspect(component.clone(), name).await?;
+        let inspected = self.sandbox.inspect(component.clone(), name, None).await?;
         let record = PluginRecord {
             name: inspected.name.clone(),
             version: inspected.version.clone(),
@@ -95,6 +95,7 @@ impl Lab {
             digest: inspected.digest,
             size: component.len() as u64,
             uploaded_at: self.store.now(),
+            analysis: Some(inspected.analysis.clone()),
         };
         self.store.put_plugin(record, component).await.expect("the store takes a plugin");
         Ok(inspected)

@@ -6,6 +6,7 @@
 mod m0001_first;
 mod m0002_hooks;
 mod m0003_letters;
+mod m0004_analysis;
 #[cfg(test)]
 mod stored;
 
@@ -17,7 +18,7 @@ use crate::record;
 type Migration = fn(&mut dyn KvWrite) -> Tx<()>;
 
 /// `MIGRATIONS[n]` brings format `n` to `n + 1`. Format 0 is an empty store.
-const MIGRATIONS: &[Migration] = &[m0001_first::migrate, m0002_hooks::migrate, m0003_letters::migrate];
+const MIGRATIONS: &[Migration] = &[m0001_first::migrate, m0002_hooks::migrate, m0003_letters::migrate, m0004_analysis::migrate];
 
 /// Why a store's format can't be brought to this program's.
 #[derive(Debug, thiserror::Error)]

@@ -15,6 +15,7 @@ use bulkhead_core::log::{Level, Line, Source};
 use bulkhead_core::machine::{Report, RunCommand};
 use bulkhead_core::name::Name;
 use bulkhead_core::plan::{ErrorTolerance, Grants, Limits, OnError, Plan, PluginRef, Priority, RetryPolicy, StepPlan};
+use bulkhead_core::plugin::{Analysis, Interfaces, PluginForm, PluginKind};
 use bulkhead_core::run::{RunStatus, Trigger, Usage};
 use bulkhead_core::task::{AttemptEnd, Progress, TaskStatus};
 use bulkhead_core::time::Timestamp;
@@ -22,7 +23,7 @@ use bulkhead_engine::files::{Content, Files as _, NewArtifact};
 use bulkhead_engine::store::{
     Catalog as _, ClaimRequest, Claimed, Completion, DeliveryEnd, DeliveryRequest, Fire, Hooks as _, Idempotency, Journal as _,
     NewRun, PluginRecord, Queue as _, Retention, Role, RunFilter, Schedules as _, Settlement, Store, Summons, TaskOrder,
-    TaskSpec, TokenRecord,
+    TaskSpec, TokenRecord, UploadEnd,
 };
 use bytes::Bytes;
 
@@ -38,8 +39,12 @@ use crate::store::KvStore;
 type Rows = Vec<(u8, Vec<u8>, Vec<u8>)>;
 
 /// What each format left, from format 1 on.
-const STORED: &[&[u8]] =
-    &[include_bytes!("stored/format-1.bin"), include_bytes!("stored/format-2.bin"), include_bytes!("stored/format-3.bin")];
+const STORED: &[&[u8]] = &[
+    include_bytes!("stored/format-1.bin"),
+    include_bytes!("stored/format-2.bin"),
+    include_bytes!("stored/format-3.bin"),
+    include_bytes!("stored/format-4.bin"),
+];
 
 fn rows(backend: &dyn Backend) -> Rows {
     let all = snapshot(backend, |kv| {
@@ -101,6 +106,12 @@ fn plan() -> Plan {
         tolerance: ErrorTolerance { max_child_failures: 1, ..ErrorTolerance::default() },
         steps: vec![step("first", vec![]), step("second", vec![StepIndex(0)])],
     }
+}
+
+fn analysis() -> Analysis {
+    let interfaces = Interfaces { imports: vec!["bulkhead:plugin/host@0.1.0".into()], exports: vec!["run".into()] };
+    let (kind, form) = (PluginKind::Plugin, PluginForm::TypedModule);
+    Analysis { kind, form, contract: Some("0.1.0".into()), interfaces, compile_time: Some(Duration::from_millis(9)) }
 }
 
 /// A history with something of everything that is stored.
@@ -181,8 +192,16 @@ impl History {
             digest: Digest::from_bytes([7; 32]),
             size: 4,
             uploaded_at: self.clock.now(),
+            analysis: Some(analysis()),
         };
         self.store.put_plugin(plugin, Bytes::from_static(b"\0asm")).await.unwrap();
+        for (digest, end) in [(4, UploadEnd::Released), (5, UploadEnd::Refused(Failure::new(Cause::InvalidPlugin, "it is none")))]
+        {
+            let digest = Digest::from_bytes([digest; 32]);
+            self.store.submit_plugin(digest, Some(name("tool")), Bytes::from_static(b"\0asm")).await.unwrap();
+            self.store.begin_upload(digest).await.unwrap();
+            self.store.end_upload(digest, end).await.unwrap();
+        }
         let secret = Digest::from_bytes([1; 32]);
         let token = TokenRecord { name: name("me"), role: Role::Admin, secret, created_at: self.clock.now() };
         self.store.put_token(token).await.unwrap();
@@ -336,6 +355,8 @@ async fn check(store: &dyn Store, number: usize) {
     let steps = || runs.iter().flat_map(|run| &run.steps);
     let (attempts, fuel) = (steps().map(|step| step.attempts).sum::<u64>(), steps().map(|step| step.usage.fuel).sum::<u64>());
     assert!(attempts > 4 && fuel == attempts * 1_000, "format {number}: {attempts} attempts, {fuel} fuel");
+    let plugin = store.plugin(name("noop")).await.unwrap();
+    assert_eq!((plugin.size, plugin.analysis), (4, (number >= 4).then(analysis)), "format {number}");
     let events = store.events(0, 1_000).await.unwrap();
     assert_eq!(events.len() as u64, store.last_event().await.unwrap(), "format {number}");
     let ended = events.iter().filter(|record| matches!(&record.event, Event::Task { ended: Some(_), .. })).count();

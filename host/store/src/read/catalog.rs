@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use bulkhead_core::id::Digest;
 use bulkhead_core::name::Name;
-use bulkhead_engine::store::{DefinitionRecord, PluginRecord, StoreError, TokenRecord};
+use bulkhead_engine::store::{DefinitionRecord, PluginRecord, PluginUpload, StoreError, TokenRecord};
 use bytes::Bytes;
 
 use super::{list, page, table};
@@ -62,6 +62,17 @@ pub(crate) fn plugins(kv: &dyn KvRead) -> Tx<Vec<PluginRecord>> {
         Ok(ControlFlow::Continue(()))
     })?;
     Ok(found)
+}
+
+pub(crate) fn plugin_upload(kv: &dyn KvRead, digest: Digest) -> Tx<PluginUpload> {
+    Ok(record::load(kv, &keys::plugin_upload(digest))?.ok_or(StoreError::NotFound("upload"))?)
+}
+
+/// All uploads, those that came first at the front.
+pub(crate) fn plugin_uploads(kv: &dyn KvRead) -> Tx<Vec<PluginUpload>> {
+    let mut uploads: Vec<PluginUpload> = table(kv, &keys::plugin_uploads())?;
+    uploads.sort_by_key(|upload| (upload.received_at, upload.digest));
+    Ok(uploads)
 }
 
 pub(crate) fn component(kv: &dyn KvRead, digest: Digest) -> Tx<Bytes> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bulkhead_core::definition::standing;
 use bulkhead_core::id::Digest;
 use bulkhead_core::name::Name;
-use bulkhead_engine::store::{Catalog, DefinitionRecord, PluginRecord, StoreFuture, TokenRecord};
+use bulkhead_engine::store::{Catalog, DefinitionRecord, PluginRecord, PluginUpload, StoreFuture, TokenRecord, UploadEnd};
 use bytes::Bytes;
 
 use super::{Cost, KvStore};
@@ -56,6 +56,26 @@ impl<K: 'static> Catalog for KvStore<K> {
 
     fn delete_plugin(&self, name: Name) -> StoreFuture<'_, ()> {
         self.write("delete_plugin", 0, move |txn| txn.delete_plugin(&name))
+    }
+
+    fn submit_plugin(&self, digest: Digest, name: Option<Name>, component: Bytes) -> StoreFuture<'_, PluginUpload> {
+        self.write("submit_plugin", component.len(), move |txn| txn.submit_plugin(digest, name, &component))
+    }
+
+    fn begin_upload(&self, digest: Digest) -> StoreFuture<'_, PluginUpload> {
+        self.write("begin_upload", 0, move |txn| txn.begin_upload(digest))
+    }
+
+    fn end_upload(&self, digest: Digest, end: UploadEnd) -> StoreFuture<'_, PluginUpload> {
+        self.write("end_upload", 0, move |txn| txn.end_upload(digest, end))
+    }
+
+    fn plugin_upload(&self, digest: Digest) -> StoreFuture<'_, PluginUpload> {
+        self.read(Cost::Point, move |kv| read::plugin_upload(kv, digest))
+    }
+
+    fn plugin_uploads(&self) -> StoreFuture<'_, Vec<PluginUpload>> {
+        self.read(Cost::Range, read::plugin_uploads)
     }
 
     fn put_token(&self, token: TokenRecord) -> StoreFuture<'_, ()> {

@@ -3,9 +3,13 @@
 use std::sync::Arc;
 
 use bulkhead_core::definition::Standing;
+use bulkhead_core::failure::{Cause, Failure};
 use bulkhead_core::id::Digest;
 use bulkhead_core::name::Name;
-use bulkhead_engine::store::{DefinitionRecord, MAX_OLD_VERSIONS, PluginRecord, StoreError, TokenRecord};
+use bulkhead_engine::store::{
+    DefinitionRecord, MAX_ENDED_UPLOADS, MAX_OLD_VERSIONS, MAX_UPLOAD_ATTEMPTS, MAX_WAITING_UPLOADS, PluginRecord, PluginUpload,
+    StoreError, TokenRecord, UploadEnd, UploadState,
+};
 use bytes::Bytes;
 
 use super::Txn;
@@ -62,11 +66,24 @@ impl Txn<'_> {
 
     /// Stores a plugin and makes its name mean it.
     pub(crate) fn put_plugin(&mut self, plugin: PluginRecord, component: &Bytes) -> Tx<PluginRecord> {
+        self.put_component(plugin.digest, component)?;
+        self.name_plugin(plugin)
+    }
+
+    /// Stores a component, unless it is there.
+    fn put_component(&mut self, digest: Digest, component: &Bytes) -> Tx<()> {
+        let key = keys::component(digest);
+        if kv::exists(self.kv, &key)? { Ok(()) } else { self.put(&key, component) }
+    }
+
+    /// Makes a plugin of a component that is stored, and its name mean it.
+    fn name_plugin(&mut self, plugin: PluginRecord) -> Tx<PluginRecord> {
         let version = keys::plugin_version(plugin.name.as_str(), plugin.digest);
-        let record = match self.load(&version)? {
-            Some(known) => known,
-            None => {
-                self.put(&keys::component(plugin.digest), component)?;
+        let record = match self.load::<PluginRecord>(&version)? {
+            Some(known) if known.analysis.is_some() || plugin.analysis.is_none() => known,
+            known => {
+                let uploaded_at = known.map_or(plugin.uploaded_at, |known| known.uploaded_at);
+                let plugin = PluginRecord { uploaded_at, ..plugin };
                 self.put_record(&version, &plugin)?;
                 self.put(&keys::plugin_digest(plugin.digest, plugin.name.as_str()), &[])?;
                 plugin
@@ -74,6 +91,81 @@ impl Txn<'_> {
         };
         self.put_record(&keys::plugin_name(record.name.as_str()), &record.digest)?;
         Ok(record)
+    }
+
+    /// Takes a component that is to be checked later.
+    pub(crate) fn submit_plugin(&mut self, digest: Digest, name: Option<Name>, component: &Bytes) -> Tx<PluginUpload> {
+        let uploads = read::catalog::plugin_uploads(self.kv)?;
+        let waiting = || uploads.iter().filter(|upload| upload.state == UploadState::Waiting);
+        if let Some(known) = waiting().find(|upload| upload.digest == digest) {
+            if known.name == name {
+                return Ok(known.clone());
+            }
+            let called = known.name.as_ref().map_or("no name".to_owned(), |name| format!("the name `{name}`"));
+            let message = format!("this component waits to be checked under {called}: try again when it has been");
+            return Err(StoreError::Conflict(message).into());
+        }
+        if waiting().count() >= MAX_WAITING_UPLOADS {
+            let message = format!("{MAX_WAITING_UPLOADS} uploads wait to be checked: try again when some have been");
+            return Err(StoreError::Conflict(message).into());
+        }
+        let (size, received_at) = (component.len() as u64, self.now);
+        let upload = PluginUpload { digest, name, size, received_at, begun: 0, state: UploadState::Waiting };
+        self.put_component(digest, component)?;
+        self.put_record(&keys::plugin_upload(digest), &upload)?;
+        Ok(upload)
+    }
+
+    /// Records that the check of an upload begins.
+    pub(crate) fn begin_upload(&mut self, digest: Digest) -> Tx<PluginUpload> {
+        let upload = read::catalog::plugin_upload(self.kv, digest)?;
+        if upload.state != UploadState::Waiting {
+            return Ok(upload);
+        }
+        if upload.begun >= MAX_UPLOAD_ATTEMPTS {
+            let message = format!("the server ended {MAX_UPLOAD_ATTEMPTS} times while it checked this");
+            return self.end_upload(digest, UploadEnd::Refused(Failure::new(Cause::HostLost, message)));
+        }
+        let upload = PluginUpload { begun: upload.begun + 1, ..upload };
+        self.put_record(&keys::plugin_upload(digest), &upload)?;
+        Ok(upload)
+    }
+
+    /// Records what came of the check of an upload.
+    pub(crate) fn end_upload(&mut self, digest: Digest, end: UploadEnd) -> Tx<PluginUpload> {
+        let upload = read::catalog::plugin_upload(self.kv, digest)?;
+        if upload.state != UploadState::Waiting {
+            return Ok(upload);
+        }
+        let at = self.now;
+        let state = match end {
+            UploadEnd::Released => UploadState::Waiting,
+            UploadEnd::Accepted(plugin) => UploadState::Accepted { at, plugin: self.name_plugin(*plugin)?.name },
+            UploadEnd::Refused(failure) => UploadState::Refused { at, failure },
+        };
+        let upload = PluginUpload { begun: 0, state, ..upload };
+        self.put_record(&keys::plugin_upload(digest), &upload)?;
+        if upload.state != UploadState::Waiting {
+            self.drop_component(digest)?;
+            self.forget_uploads()?;
+        }
+        Ok(upload)
+    }
+
+    /// Removes the uploads that ended first, where more are known than may be.
+    fn forget_uploads(&mut self) -> Tx<()> {
+        let mut ended: Vec<_> = read::catalog::plugin_uploads(self.kv)?
+            .into_iter()
+            .filter_map(|upload| match upload.state {
+                UploadState::Waiting => None,
+                UploadState::Accepted { at, .. } | UploadState::Refused { at, .. } => Some((at, upload.digest)),
+            })
+            .collect();
+        ended.sort_unstable();
+        for (_, digest) in ended.iter().take(ended.len().saturating_sub(MAX_ENDED_UPLOADS)) {
+            self.remove(&keys::plugin_upload(*digest))?;
+        }
+        Ok(())
     }
 
     /// Removes a plugin with all components that its name ever meant, unless a run that has not ended uses one of them.
@@ -100,9 +192,10 @@ impl Txn<'_> {
         self.remove(&latest)
     }
 
-    /// Removes a component that has no name any more.
+    /// Removes a component that has no name any more and does not wait for one.
     fn drop_component(&mut self, digest: Digest) -> Tx<()> {
-        if kv::exists_in(self.kv, &keys::plugin_digests(digest).prefix())? {
+        let waits = self.load::<PluginUpload>(&keys::plugin_upload(digest))?.is_some_and(|up| up.state == UploadState::Waiting);
+        if waits || kv::exists_in(self.kv, &keys::plugin_digests(digest).prefix())? {
             return Ok(());
         }
         self.remove(&keys::component(digest))

@@ -2,9 +2,14 @@
 
 use std::time::Duration;
 
+use bulkhead_core::failure::{Cause, Failure};
 use bulkhead_core::id::Digest;
+use bulkhead_core::plugin::{Analysis, Interfaces, PluginForm, PluginKind};
 use bulkhead_core::time::Timestamp;
-use bulkhead_engine::store::{MAX_OLD_VERSIONS, PluginRecord, Role, StoreError, TokenRecord};
+use bulkhead_engine::store::{
+    MAX_ENDED_UPLOADS, MAX_OLD_VERSIONS, MAX_UPLOAD_ATTEMPTS, MAX_WAITING_UPLOADS, PluginRecord, Role, StoreError, TokenRecord,
+    UploadEnd, UploadState,
+};
 use bytes::Bytes;
 
 use crate::fixture::{Fixture, name, plan};
@@ -66,6 +71,7 @@ fn plugin(text: &str, digest: u8) -> PluginRecord {
         digest: Digest::from_bytes([digest; 32]),
         size: 3,
         uploaded_at: Timestamp::from_micros(5),
+        analysis: None,
     }
 }
 
@@ -85,6 +91,95 @@ pub(crate) async fn a_plugin_name_means_the_latest_upload(f: &mut Fixture) {
     assert_eq!(store.component(Digest::from_bytes([1; 32])).await.unwrap(), Bytes::from_static(b"one"));
     store.delete_plugin(name("p2")).await.unwrap();
     assert!(matches!(store.component(Digest::from_bytes([1; 32])).await, Err(StoreError::NotFound("component"))));
+}
+
+fn digest(digest: u8) -> Digest {
+    Digest::from_bytes([digest; 32])
+}
+
+fn refused() -> UploadEnd {
+    UploadEnd::Refused(Failure::new(Cause::InvalidPlugin, "it is none"))
+}
+
+pub(crate) async fn an_upload_waits_until_its_check_has_ended(f: &mut Fixture) {
+    let component = Bytes::from_static(b"one");
+    let first = f.store().submit_plugin(digest(1), None, component.clone()).await.unwrap();
+    assert_eq!((first.size, first.begun, &first.state), (3, 0, &UploadState::Waiting));
+    f.clock.advance(Duration::from_secs(1));
+    f.store().submit_plugin(digest(2), Some(name("tool")), Bytes::from_static(b"two")).await.unwrap();
+    assert_eq!(f.store().submit_plugin(digest(1), None, component.clone()).await.unwrap(), first, "it waits already");
+    let other = f.store().submit_plugin(digest(1), Some(name("other")), component).await;
+    assert!(matches!(other, Err(StoreError::Conflict(_))), "{other:?}");
+    f.reopen();
+    assert_eq!(f.store().begin_upload(digest(1)).await.unwrap().begun, 1);
+    let uploads = f.store().plugin_uploads().await.unwrap();
+    assert_eq!(uploads.iter().map(|upload| upload.digest).collect::<Vec<_>>(), [digest(1), digest(2)]);
+    let record = plugin("p", 1);
+    let ended = f.store().end_upload(digest(1), UploadEnd::Accepted(Box::new(record.clone()))).await.unwrap();
+    assert_eq!(ended.state, UploadState::Accepted { at: f.clock.now(), plugin: name("p") });
+    assert_eq!(f.store().plugin(name("p")).await.unwrap(), record);
+    assert_eq!(f.store().component(digest(1)).await.unwrap(), Bytes::from_static(b"one"));
+    assert_eq!(f.store().end_upload(digest(1), refused()).await.unwrap(), ended, "it has ended");
+    assert_eq!(f.store().begin_upload(digest(1)).await.unwrap(), ended);
+    assert!(matches!(f.store().end_upload(digest(2), refused()).await.unwrap().state, UploadState::Refused { .. }));
+    assert!(matches!(f.store().component(digest(2)).await, Err(StoreError::NotFound("component"))));
+    assert!(matches!(f.store().plugin_upload(digest(3)).await, Err(StoreError::NotFound("upload"))));
+    let again = f.store().submit_plugin(digest(2), None, Bytes::from_static(b"two")).await.unwrap();
+    assert_eq!((again.state, again.name), (UploadState::Waiting, None));
+}
+
+pub(crate) async fn a_component_stays_while_an_upload_of_it_waits(f: &mut Fixture) {
+    f.store().put_plugin(plugin("p", 1), Bytes::from_static(b"one")).await.unwrap();
+    f.store().submit_plugin(digest(1), None, Bytes::from_static(b"one")).await.unwrap();
+    f.store().delete_plugin(name("p")).await.unwrap();
+    assert_eq!(f.store().component(digest(1)).await.unwrap(), Bytes::from_static(b"one"));
+    f.store().put_plugin(plugin("p", 1), Bytes::from_static(b"one")).await.unwrap();
+    f.store().end_upload(digest(1), refused()).await.unwrap();
+    assert_eq!(f.store().component(digest(1)).await.unwrap(), Bytes::from_static(b"one"));
+}
+
+pub(crate) async fn an_upload_that_ends_its_server_is_refused(f: &mut Fixture) {
+    f.store().submit_plugin(digest(1), None, Bytes::from_static(b"one")).await.unwrap();
+    for _ in 0..2 * MAX_UPLOAD_ATTEMPTS {
+        f.store().begin_upload(digest(1)).await.unwrap();
+        f.store().end_upload(digest(1), UploadEnd::Released).await.unwrap();
+    }
+    for begun in 1..=MAX_UPLOAD_ATTEMPTS {
+        assert_eq!(f.store().begin_upload(digest(1)).await.unwrap().begun, begun);
+        f.reopen();
+    }
+    let UploadState::Refused { failure, .. } = f.store().begin_upload(digest(1)).await.unwrap().state else {
+        panic!("it goes on")
+    };
+    assert_eq!(failure.cause, Cause::HostLost);
+}
+
+pub(crate) async fn uploads_are_bounded(f: &mut Fixture) {
+    let many = u8::try_from(MAX_WAITING_UPLOADS + 1).unwrap();
+    for number in 0..many - 1 {
+        f.store().submit_plugin(digest(number), None, Bytes::from_static(b"one")).await.unwrap();
+    }
+    let more = f.store().submit_plugin(digest(many), None, Bytes::from_static(b"one")).await;
+    assert!(matches!(more, Err(StoreError::Conflict(_))), "{more:?}");
+    for number in 0..many - 1 {
+        f.clock.advance(Duration::from_secs(1));
+        f.store().end_upload(digest(number), refused()).await.unwrap();
+    }
+    f.store().submit_plugin(digest(many), None, Bytes::from_static(b"one")).await.unwrap();
+    f.store().end_upload(digest(many), refused()).await.unwrap();
+    let uploads = f.store().plugin_uploads().await.unwrap();
+    assert_eq!((uploads.len(), uploads[0].digest), (MAX_ENDED_UPLOADS, digest(1)));
+}
+
+pub(crate) async fn another_upload_says_what_was_not_recorded(f: &mut Fixture) {
+    f.store().put_plugin(plugin("p", 1), Bytes::from_static(b"one")).await.unwrap();
+    let interfaces = Interfaces::default();
+    let (kind, form) = (PluginKind::Plugin, PluginForm::Component);
+    let analysis = Analysis { kind, form, contract: None, interfaces, compile_time: None };
+    let later = PluginRecord { uploaded_at: Timestamp::from_micros(9), analysis: Some(analysis.clone()), ..plugin("p", 1) };
+    f.store().put_plugin(later, Bytes::from_static(b"one")).await.unwrap();
+    let known = f.store().plugin(name("p")).await.unwrap();
+    assert_eq!((known.uploaded_at, known.analysis), (Timestamp::from_micros(5), Some(analysis)));
 }
 
 pub(crate) async fn a_plugin_in_use_is_not_removed(f: &mut Fixture) {

@@ -109,6 +109,11 @@ suite! {
         definitions_have_versions,
         earlier_versions_of_a_definition_are_kept,
         a_plugin_name_means_the_latest_upload,
+        an_upload_waits_until_its_check_has_ended,
+        a_component_stays_while_an_upload_of_it_waits,
+        an_upload_that_ends_its_server_is_refused,
+        uploads_are_bounded,
+        another_upload_says_what_was_not_recorded,
         a_plugin_in_use_is_not_removed,
         tokens_are_found_by_their_secret,
     }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use bulkhead_sandbox::adapt::{Adapted, Form, Interfaces, Kind, adapt};
+use bulkhead_core::plugin::{Analysis, Interfaces};
 use bytes::Bytes;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -33,6 +33,8 @@ struct Found {
     size_bytes: u64,
     /// From bytes to a plugin that has described itself, in microseconds.
     ready_us: u64,
+    /// How long compiling it took, in microseconds; absent where its code was there already.
+    compile_us: Option<u64>,
     imports: Vec<String>,
     exports: Vec<String>,
     /// The JSON Schema of its configuration.
@@ -95,35 +97,32 @@ pub(crate) async fn inspect(args: InspectArgs, output: &Output) -> CliResult<u8>
 async fn look(file: &Path, worker: &WorkerArgs) -> CliResult<Found> {
     let bytes = Bytes::from(std::fs::read(file).map_err(CliError::read(file))?);
     let refused = |error: &dyn std::fmt::Display| CliError::usage(format!("{}: {error}", file.display()));
-    let adapted = adapt(&bytes).map_err(|error| refused(&error))?;
-    let Interfaces { imports, exports } = adapted.interfaces().map_err(|error| refused(&error))?;
-    let Adapted { kind, form, contract, .. } = adapted;
     let data = tempfile::Builder::new().prefix("bulkhead-plugin-").tempdir();
     let data = data.map_err(CliError::write(std::env::temp_dir()))?;
     let embedded = Embedded::open(data.path(), worker, Places { compiled: user_cache(), profiles: None })?;
     let start = Instant::now();
     let plugin = embedded.jobs.upload(bytes, name_of_file(file)).await.map_err(|error| refused(&error))?;
     let ready = start.elapsed();
+    let analysis = plugin.analysis.ok_or_else(|| CliError::broken("the check of a plugin recorded nothing of it"))?;
+    let Analysis { kind, form, contract, interfaces: Interfaces { imports, exports }, compile_time } = analysis;
     Ok(Found {
         file: file.display().to_string(),
         name: plugin.name.to_string(),
         version: plugin.version,
         summary: plugin.summary,
-        kind: match kind {
-            Kind::Plugin => "plugin",
-            Kind::Command => "command",
-        },
-        form: match form {
-            Form::Component => "component",
-            Form::TypedModule => "typed-module",
-            Form::Module => "module",
-        },
+        kind: kind.name(),
+        form: form.name(),
         contract,
         digest: plugin.digest.to_string(),
         size_bytes: plugin.size,
-        ready_us: u64::try_from(ready.as_micros()).unwrap_or(u64::MAX),
+        ready_us: micros(ready),
+        compile_us: compile_time.map(micros),
         imports,
         exports,
         config_schema: RawValue::from_string(plugin.config_schema).map_err(|error| refused(&error))?,
     })
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }

@@ -11,7 +11,7 @@ use bulkhead_core::name::Name;
 use bulkhead_core::run::{Trigger, Usage};
 use bulkhead_core::task::{PLAN_INDEX, Task};
 use bulkhead_engine::attempt::AttemptHost;
-use bulkhead_engine::executor::{Execution, ExecutionEnd, Executor, Inspected};
+use bulkhead_engine::executor::{CompileListener, Execution, ExecutionEnd, Executor, Inspected};
 use bulkhead_engine::jobs::RunRequest;
 use bulkhead_engine::store::{PluginRecord, TaskFilter, TaskSpec};
 use bytes::Bytes;
@@ -156,8 +156,13 @@ impl Executor for GivenTasks {
         })
     }
 
-    fn inspect(&self, component: Bytes, name: Option<Name>) -> BoxFuture<'static, Result<Inspected, Failure>> {
-        self.sandbox.inspect(component, name)
+    fn inspect(
+        &self,
+        component: Bytes,
+        name: Option<Name>,
+        told: Option<CompileListener>,
+    ) -> BoxFuture<'static, Result<Inspected, Failure>> {
+        self.sandbox.inspect(component, name, told)
     }
 }
 
