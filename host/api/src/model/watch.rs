@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Level, LogLine, Run, RunDetail, Statistics};
+use super::{DeliveryCounts, Level, LogLine, Run, RunDetail, Statistics};
 
 /// What to watch. What is left out is not watched.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -13,6 +13,8 @@ pub struct WatchRequest {
     pub statistics: bool,
     /// All runs, as lists show them.
     pub runs: Option<WatchRuns>,
+    /// What becomes of hooks and their deliveries.
+    pub hooks: bool,
     /// Runs with their steps: their ids, 16 at most.
     pub run: Vec<String>,
     /// Logs, 16 at most.
@@ -57,6 +59,8 @@ pub enum Watched {
     Statistics(Statistics),
     /// Runs that changed, at most four times a second.
     Runs(WatchedRuns),
+    /// A hook was changed or removed, or something became of a delivery: at most twice a second.
+    Hooks(WatchedHooks),
     /// A run that is watched, at most five times a second.
     Run(Box<RunDetail>),
     /// A run that is watched is no longer there, or never was. Nothing more of it follows.
@@ -76,6 +80,13 @@ pub struct WatchedRuns {
     pub gone: Vec<String>,
     /// More changed than is told here: read the list anew.
     pub stale: bool,
+}
+
+/// What became of hooks and their deliveries: read of them anew what is shown.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, ToSchema)]
+pub struct WatchedHooks {
+    /// What became of the deliveries of all hooks that there ever were.
+    pub deliveries: DeliveryCounts,
 }
 
 /// A run that is no longer there.
