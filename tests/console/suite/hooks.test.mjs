@@ -70,9 +70,10 @@ test('what a receiver refused is seen as it fails, and sent again', { skip: miss
   assert.deepEqual(await cells.allTextContents(), ['0', '0', '3', '0']);
   assert.equal(told.length, 3);
 
-  // Each of them, with what the receiver said.
+  // Each of them, with what the receiver said; there by its address, too.
   await page.getByRole('link', { name: 'ops', exact: true }).click();
   await page.waitForURL('**/hooks/ops');
+  await page.reload();
   const rows = page.locator('tr[data-delivery]');
   await rows.nth(2).waitFor();
   assert.equal(await rows.count(), 3);
