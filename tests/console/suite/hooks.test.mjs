@@ -88,7 +88,7 @@ test('what a receiver refused is seen as it fails, and sent again', { skip: miss
 
   // One again, and then the rest; each under the id that it had.
   status = 204;
-  await page.getByRole('button', { name: 'Send 2 again' }).click();
+  await page.getByRole('button', { name: 'Send again: delivery 2' }).click();
   await page.locator('tr[data-delivery="2"]').waitFor({ state: 'detached' });
   assert.equal(await rows.count(), 2);
   await page.getByRole('button', { name: /^Send again 2/ }).click();

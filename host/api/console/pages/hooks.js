@@ -50,7 +50,7 @@ function Buttons({ hook, small = false }) {
     }, 'The hook is removed');
   };
   return html`<span class="buttons tight">
-    ${hook.deliveries.failed > 0 && html`<button class=${small ? '' : 'primary'} aria-label=${small ? `Send again what failed: ${name}` : undefined} onClick=${() => again(hook)}><${Icon} name="retrying" /> Send again ${short(hook.deliveries.failed)}</button>`}
+    ${hook.deliveries.failed > 0 && html`<button class=${small ? '' : 'primary'} aria-label=${small ? `Send again ${short(hook.deliveries.failed)} of ${name}` : undefined} onClick=${() => again(hook)}><${Icon} name="retrying" /> Send again ${short(hook.deliveries.failed)}</button>`}
     <button aria-label=${small ? `Test ${name}` : undefined} title="Send a delivery of the type hook.test" onClick=${test}>Test</button>
     ${!small && !hook.stated_by && may('admin') && html`<button class="icon-only" aria-label="Remove" title="Remove this hook" onClick=${erase}><${Icon} name="trash" /></button>`}
   </span>`;
@@ -151,13 +151,13 @@ export function HookPage({ name }) {
       ${hook?.problem && html`<div class="trouble" role="alert"><strong>Nothing can be sent</strong><span>${hook.problem}</span></div>`}
       ${
         hook &&
-        html`<dl class="facts">
+        html`<section class="tile" aria-label="What it says"><dl class="pairs">
           <div><dt>Is told of</dt><dd><${Told} hook=${hook} /></dd></div>
           <div><dt>Signed with</dt><dd><code>${hook.secret}</code></dd></div>
           <div><dt>Stated by</dt><dd>${hook.stated_by ? html`<a href=${`/definitions/${hook.stated_by}`}>${hook.stated_by}</a>` : 'the server'}</dd></div>
           <div><dt>Made</dt><dd><${Moment} at=${hook.created_at} /></dd></div>
           <div><dt>Dropped</dt><dd class="number">${count(hook.deliveries.dropped)}</dd></div>
-        </dl>
+        </dl></section>
         <${Tabs} label="Deliveries" panel="deliveries" current=${state} choose=${(/** @type {string} */ name) => setParams({ state: name === 'failed' ? null : name })}
           tabs=${STATES.map(([name, title]) => ({ name, title, count: hook.deliveries[/** @type {'failed'} */ (name)] }))} />
         <div id="deliveries" role="tabpanel" aria-labelledby=${`tab-${state}`}><${Deliveries} key=${state} hook=${name} state=${state} turn=${turn} /></div>`
@@ -200,7 +200,7 @@ function Deliveries({ hook, state, turn }) {
           <td class="right number">${count(delivery.attempts)}</td>
           <td>${(waits ? delivery.next_at : delivery.answered_at) ? html`<span title=${moment(/** @type {string} */ (waits ? delivery.next_at : delivery.answered_at))}>${ago(/** @type {string} */ (waits ? delivery.next_at : delivery.answered_at), now.value)}</span>` : html`<span class="faint">–</span>`}</td>
           <td class="delivery-answer">${delivery.status !== undefined && html`<span class=${`tag${delivery.status < 300 ? '' : ' warn'}`}>${delivery.status}</span> `}<${Foreign} text=${delivery.answer ?? ''} max=${300} /></td>
-          <td class="right">${operator && html`<button aria-label=${`Send ${delivery.number} again`} onClick=${() => sendAgain(delivery)}>Send again</button>`}</td>
+          <td class="right">${operator && html`<button aria-label=${`Send again: delivery ${delivery.number}`} onClick=${() => sendAgain(delivery)}>Send again</button>`}</td>
         </tr>`,
       )}</tbody>
     </table></div>
