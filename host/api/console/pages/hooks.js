@@ -151,7 +151,7 @@ export function HookPage({ name }) {
       ${hook?.problem && html`<div class="trouble" role="alert"><strong>Nothing can be sent</strong><span>${hook.problem}</span></div>`}
       ${
         hook &&
-        html`<section class="tile" aria-label="What it says"><dl class="pairs">
+        html`<section class="tile hook-facts" aria-label="What it says"><dl class="pairs">
           <div><dt>Is told of</dt><dd><${Told} hook=${hook} /></dd></div>
           <div><dt>Signed with</dt><dd><code>${hook.secret}</code></dd></div>
           <div><dt>Stated by</dt><dd>${hook.stated_by ? html`<a href=${`/definitions/${hook.stated_by}`}>${hook.stated_by}</a>` : 'the server'}</dd></div>
