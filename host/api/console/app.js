@@ -4,45 +4,64 @@ import { Bulk } from './components/bulk.js';
 import { Dialogs } from './components/dialog.js';
 import { Preview } from './components/files.js';
 import { Frame } from './components/frame.js';
+import { Trouble } from './components/parts.js';
 import { Unlock } from './components/unlock.js';
 import { locked } from './lib/api.js';
 import { path } from './lib/router.js';
-import { html, render } from './lib/view.js';
-import { ArtifactsPage } from './pages/artifacts.js';
-import { DeadLetterPage, DeadLettersPage } from './pages/dead-letters.js';
-import { DefinitionPage } from './pages/definition.js';
-import { DefinitionsPage } from './pages/definitions.js';
-import { OverviewPage } from './pages/overview.js';
-import { PluginPage } from './pages/plugin.js';
-import { PluginsPage } from './pages/plugins.js';
-import { RunPage } from './pages/run.js';
-import { RunsPage } from './pages/runs.js';
-import { SchedulePage, SchedulesPage } from './pages/schedules.js';
-import { SettingsPage } from './pages/settings.js';
+import { html, render, signal, useEffect } from './lib/view.js';
 
-/** @type {[RegExp, (...parts: string[]) => any][]} */
+/** What shows a page; its properties are the named parts of the address. @typedef {(props: any) => any} Shown */
+
+/** The pages by their addresses. Each has a module, which is read when one goes there. @type {[RegExp, () => Promise<Shown>][]} */
 const PAGES = [
-  [/^\/$/, () => html`<${OverviewPage} />`],
-  [/^\/runs$/, () => html`<${RunsPage} />`],
-  [/^\/runs\/([^/]+)$/, (id) => html`<${RunPage} key=${id} id=${id} />`],
-  [/^\/definitions$/, () => html`<${DefinitionsPage} />`],
-  [/^\/definitions\/([^/]+)$/, (id) => html`<${DefinitionPage} key=${id} id=${id} />`],
-  [/^\/plugins$/, () => html`<${PluginsPage} />`],
-  [/^\/plugins\/([^/]+)$/, (name) => html`<${PluginPage} key=${name} name=${name} />`],
-  [/^\/schedules$/, () => html`<${SchedulesPage} />`],
-  [/^\/schedules\/([^/]+)$/, (id) => html`<${SchedulePage} key=${id} id=${id} />`],
-  [/^\/artifacts$/, () => html`<${ArtifactsPage} />`],
-  [/^\/dead-letters$/, () => html`<${DeadLettersPage} />`],
-  [/^\/dead-letters\/([^/]+)$/, (id) => html`<${DeadLetterPage} key=${id} id=${id} />`],
-  [/^\/settings$/, () => html`<${SettingsPage} />`],
+  [/^\/$/, async () => (await import('./pages/overview.js')).OverviewPage],
+  [/^\/runs$/, async () => (await import('./pages/runs.js')).RunsPage],
+  [/^\/runs\/(?<id>[^/]+)$/, async () => (await import('./pages/run.js')).RunPage],
+  [/^\/definitions$/, async () => (await import('./pages/definitions.js')).DefinitionsPage],
+  [/^\/definitions\/(?<id>[^/]+)$/, async () => (await import('./pages/definition.js')).DefinitionPage],
+  [/^\/plugins$/, async () => (await import('./pages/plugins.js')).PluginsPage],
+  [/^\/plugins\/(?<name>[^/]+)$/, async () => (await import('./pages/plugin.js')).PluginPage],
+  [/^\/schedules$/, async () => (await import('./pages/schedules.js')).SchedulesPage],
+  [/^\/schedules\/(?<id>[^/]+)$/, async () => (await import('./pages/schedules.js')).SchedulePage],
+  [/^\/hooks$/, async () => (await import('./pages/hooks.js')).HooksPage],
+  [/^\/hooks\/(?<name>[^/]+)$/, async () => (await import('./pages/hooks.js')).HookPage],
+  [/^\/artifacts$/, async () => (await import('./pages/artifacts.js')).ArtifactsPage],
+  [/^\/dead-letters$/, async () => (await import('./pages/dead-letters.js')).DeadLettersPage],
+  [/^\/dead-letters\/(?<id>[^/]+)$/, async () => (await import('./pages/dead-letters.js')).DeadLetterPage],
+  [/^\/settings$/, async () => (await import('./pages/settings.js')).SettingsPage],
 ];
 
-function Page() {
-  for (const [pattern, page] of PAGES) {
-    const match = pattern.exec(path.value);
-    if (match) return page(...match.slice(1).map(decodeURIComponent));
+/** What shows the pages that were read, by their patterns. @type {import('@preact/signals').Signal<Map<RegExp, Shown>>} */
+const read = signal(new Map());
+/** What was in the way of reading one. @type {import('@preact/signals').Signal<Error|null>} */
+const trouble = signal(null);
+
+/** @param {string} at */
+async function readPage(at) {
+  const [pattern, from] = PAGES.find(([pattern]) => pattern.test(at)) ?? [];
+  if (!pattern || !from || read.peek().has(pattern)) return;
+  try {
+    read.value = new Map([...read.peek(), [pattern, await from()]]);
+  } catch (error) {
+    trouble.value = error instanceof Error ? error : new Error(String(error));
   }
-  return html`<div class="page"><h1>There is no such page</h1><p><a href="/">Overview</a></p></div>`;
+}
+
+function Page() {
+  const at = path.value;
+  useEffect(() => {
+    readPage(at);
+  }, [at]);
+  const pattern = PAGES.map(([pattern]) => pattern).find((pattern) => pattern.test(at));
+  if (!pattern) return html`<div class="page"><h1>There is no such page</h1><p><a href="/">Overview</a></p></div>`;
+  const Shown = read.value.get(pattern);
+  if (Shown) {
+    const parts = Object.entries(pattern.exec(at)?.groups ?? {}).map(([name, part]) => [name, decodeURIComponent(part)]);
+    return html`<${Shown} key=${at} ...${Object.fromEntries(parts)} />`;
+  }
+  if (trouble.value)
+    return html`<div class="page"><${Trouble} problem=${trouble.value} retry=${() => location.reload()} /></div>`;
+  return html`<div class="page loading" role="status">Reading the page…</div>`;
 }
 
 function App() {
@@ -54,8 +73,14 @@ function App() {
   `;
 }
 
+await readPage(path.peek());
 const root = document.getElementById('app');
 if (root) {
   root.replaceChildren();
   render(html`<${App} />`, root);
 }
+// The other pages, when nothing else is to be done: so they are there at once when one goes to them.
+const idle = globalThis.requestIdleCallback ?? ((/** @type {() => void} */ then) => setTimeout(then, 2_000));
+idle(async () => {
+  for (const [, from] of PAGES) await from().catch(() => {});
+});

@@ -3,6 +3,8 @@
 //!
 //! A debug build reads the files from the source tree, so whoever works on the console needs no build, only a reload.
 
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::sync::{Mutex, PoisonError};
 
 use axum::Router;
@@ -11,6 +13,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use rust_embed::RustEmbed;
+use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
 use crate::cursor::base64url;
@@ -24,26 +27,39 @@ const FILES: &str = "/console/";
 const EDITION: char = '~';
 /// The page's path among the files.
 const PAGE: &str = "index.html";
+/// The module that begins, and the comment of the page that the names of its modules take the place of.
+const APP: &str = "app.js";
+const MODULES: &str = "    <!-- modules -->\n";
 
 #[derive(RustEmbed)]
 #[folder = "console"]
 struct Files;
 
-/// The addresses of the page: it shows what the address names.
-pub(crate) const PAGES: &[&str] = &[
-    "/",
-    "/runs",
-    "/runs/{id}",
-    "/definitions",
-    "/definitions/{id}",
-    "/plugins",
-    "/plugins/{name}",
-    "/schedules",
-    "/schedules/{id}",
-    "/dead-letters",
-    "/dead-letters/{id}",
-    "/artifacts",
-    "/settings",
+/// What stands before the import map.
+const IMPORT_MAP: &str = "<script type=\"importmap\">";
+/// How the page names a script that is no module.
+const CLASSIC: &str = "<script src=\"/console/";
+/// What shows a run's newest lines before the page's modules are there, and the page that has it.
+const FIRST: &str = "log/first.js";
+const FIRST_OF: &str = "pages/run.js";
+
+/// The addresses of the page, and the module of what it shows there.
+pub(crate) const PAGES: &[(&str, &str)] = &[
+    ("/", "pages/overview.js"),
+    ("/runs", "pages/runs.js"),
+    ("/runs/{id}", FIRST_OF),
+    ("/definitions", "pages/definitions.js"),
+    ("/definitions/{id}", "pages/definition.js"),
+    ("/plugins", "pages/plugins.js"),
+    ("/plugins/{name}", "pages/plugin.js"),
+    ("/schedules", "pages/schedules.js"),
+    ("/schedules/{id}", "pages/schedules.js"),
+    ("/dead-letters", "pages/dead-letters.js"),
+    ("/dead-letters/{id}", "pages/dead-letters.js"),
+    ("/hooks", "pages/hooks.js"),
+    ("/hooks/{name}", "pages/hooks.js"),
+    ("/artifacts", "pages/artifacts.js"),
+    ("/settings", "pages/settings.js"),
 ];
 
 /// The address of a file.
@@ -51,13 +67,15 @@ pub(crate) const FILE: &str = "/console/{*file}";
 
 /// The routes of the page and its files.
 pub(crate) fn routes() -> Router<ApiState> {
-    PAGES.iter().fold(Router::new().route(FILE, get(file)), |router, path| router.route(path, get(page)))
+    PAGES.iter().fold(Router::new().route(FILE, get(file)), |router, &(path, module)| {
+        router.route(path, get(async move |headers: HeaderMap| page(module, &headers)))
+    })
 }
 
-async fn page(headers: HeaderMap) -> Response {
-    let text = page_text(&edition(true));
-    let policy = policy(import_map(&text));
-    answer(PAGE, text.into_bytes(), &policy, false, &headers).unwrap_or_else(IntoResponse::into_response)
+fn page(module: &str, headers: &HeaderMap) -> Response {
+    let text = page_text(&edition(true), module);
+    let policy = policy(&text);
+    answer(PAGE, text.into_bytes(), &policy, false, headers).unwrap_or_else(IntoResponse::into_response)
 }
 
 async fn file(request: Request) -> Response {
@@ -68,7 +86,7 @@ async fn file(request: Request) -> Response {
         None => (path, false),
     };
     let file = Files::get(path).ok_or_else(|| missing(path));
-    let answer = file.and_then(|file| answer(path, file.data.into_owned(), &policy(None), lasts, request.headers()));
+    let answer = file.and_then(|file| answer(path, file.data.into_owned(), &policy(""), lasts, request.headers()));
     answer.unwrap_or_else(IntoResponse::into_response)
 }
 
@@ -93,10 +111,82 @@ fn edition(anew: bool) -> String {
     known.clone().unwrap_or_default()
 }
 
-/// The page, which names the files of an edition.
-fn page_text(edition: &str) -> String {
-    let page = Files::get(PAGE).map(|file| String::from_utf8_lossy(&file.data).into_owned()).unwrap_or_default();
-    page.replace(&format!("\"{FILES}"), &format!("\"{FILES}{EDITION}{edition}/"))
+/// The page, which names the files of an edition. It names every module that it will need first: so the browser asks for all of
+/// them at once, instead of for what one imports when it has that one. They wait for what is seen before them. Scripts that are no
+/// modules are part of the page: they ask for something, or change how everything looks, before there is anything else.
+fn page_text(edition: &str, module: &str) -> String {
+    let mut page = text(PAGE);
+    while let Some((before, rest)) = page.split_once(CLASSIC)
+        && let Some((path, after)) = rest.split_once("\"></script>")
+    {
+        page = format!("{before}<script>{}</script>{after}", text(path));
+    }
+    let first = if module == FIRST_OF { modules(&[FIRST], &page) } else { Vec::new() };
+    let mut named = String::new();
+    for module in &first {
+        let _ = writeln!(named, "    <link rel=\"modulepreload\" href=\"{FILES}{module}\">");
+    }
+    for module in modules(&[APP, module], &page).iter().filter(|module| !first.contains(module)) {
+        let _ = writeln!(named, "    <link rel=\"modulepreload\" fetchpriority=\"low\" href=\"{FILES}{module}\">");
+    }
+    let page = page.replace(MODULES, &named);
+    ['"', '\'']
+        .iter()
+        .fold(page, |page, quote| page.replace(&format!("{quote}{FILES}"), &format!("{quote}{FILES}{EDITION}{edition}/")))
+}
+
+/// Modules, and all that they import, each once.
+fn modules(first: &[&str], page: &str) -> Vec<String> {
+    let names = import_map(page).and_then(|map| serde_json::from_str::<ImportMap>(map).ok()).unwrap_or_default().imports;
+    let mut modules: Vec<String> = first.iter().map(|&module| module.to_owned()).collect();
+    let mut next = 0;
+    while let Some(module) = modules.get(next).cloned() {
+        next += 1;
+        for name in imports(&text(&module)) {
+            let path = match names.get(name) {
+                Some(address) => address.strip_prefix(FILES).unwrap_or_default().to_owned(),
+                None => beside(&module, name),
+            };
+            if !modules.contains(&path) {
+                modules.push(path);
+            }
+        }
+    }
+    modules
+}
+
+#[derive(Default, Deserialize)]
+struct ImportMap {
+    imports: BTreeMap<String, String>,
+}
+
+/// What a module names in the `import` and `export … from` statements that its formatter lays out. Those of a library, which stand
+/// elsewhere, name what the console's own modules name, too.
+fn imports(module: &str) -> impl Iterator<Item = &str> {
+    module.lines().filter_map(|line| {
+        let statement = ["import ", "export ", "} from "].iter().any(|start| line.starts_with(start));
+        let (head, name) = line.strip_suffix("';")?.rsplit_once('\'')?;
+        (statement && (head.ends_with("from ") || head == "import ")).then_some(name)
+    })
+}
+
+/// The path that a module means by a relative one.
+fn beside(module: &str, name: &str) -> String {
+    let mut path: Vec<&str> = module.split('/').collect();
+    path.pop();
+    for part in name.split('/') {
+        match part {
+            "." => {}
+            ".." => drop(path.pop()),
+            part => path.push(part),
+        }
+    }
+    path.join("/")
+}
+
+/// The text of a file; empty where there is none.
+fn text(path: &str) -> String {
+    Files::get(path).map(|file| String::from_utf8_lossy(&file.data).into_owned()).unwrap_or_default()
 }
 
 fn answer(path: &str, content: Vec<u8>, policy: &str, lasts: bool, headers: &HeaderMap) -> ApiResult<Response> {
@@ -124,22 +214,23 @@ fn answer(path: &str, content: Vec<u8>, policy: &str, lasts: bool, headers: &Hea
     Ok(response)
 }
 
-/// What the page may do: use its own files only, and the one import map that it has in itself.
-fn policy(map: Option<&str>) -> String {
-    let map = map.map(|map| {
-        let digest = base64url(&Sha256::digest(map)).replace('-', "+").replace('_', "/");
-        format!(" 'sha256-{digest}='")
+/// What a page may do: use files of its own, and the scripts and the import map that it has in itself.
+fn policy(page: &str) -> String {
+    let inside = ["<script>", IMPORT_MAP].iter().flat_map(|start| page.split(start).skip(1));
+    let digests = inside.filter_map(|rest| rest.split_once("</script>")).fold(String::new(), |mut digests, (inside, _)| {
+        let digest = base64url(&Sha256::digest(inside)).replace('-', "+").replace('_', "/");
+        let _ = write!(digests, " 'sha256-{digest}='");
+        digests
     });
     format!(
-        "default-src 'none'; script-src 'self'{}; style-src 'self'; img-src 'self' data:; connect-src 'self'; worker-src 'self'; \
+        "default-src 'none'; script-src 'self'{digests}; style-src 'self'; img-src 'self' data:; connect-src 'self'; worker-src 'self'; \
          manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; \
-         trusted-types console",
-        map.unwrap_or_default()
+         trusted-types console"
     )
 }
 
 fn import_map(page: &str) -> Option<&str> {
-    let (_, rest) = page.split_once("<script type=\"importmap\">")?;
+    let (_, rest) = page.split_once(IMPORT_MAP)?;
     rest.split_once("</script>").map(|(map, _)| map)
 }
 
@@ -164,13 +255,37 @@ mod tests {
         for path in Files::iter() {
             assert!(media_type(&path).is_some(), "{path}");
         }
-        let page = page_text("e");
-        let map: serde_json::Value = serde_json::from_str(import_map(&page).unwrap()).unwrap();
-        for target in map["imports"].as_object().unwrap().values() {
-            let target = target.as_str().unwrap().strip_prefix("/console/~e/").unwrap();
+        let page = page_text("e", "pages/run.js");
+        let map: ImportMap = serde_json::from_str(import_map(&page).unwrap()).unwrap();
+        for target in map.imports.values() {
+            let target = target.strip_prefix("/console/~e/").unwrap();
             assert!(Files::get(target).is_some(), "{target}");
         }
-        assert!(policy(import_map(&page)).contains("script-src 'self' 'sha256-"));
-        assert!(!page.contains("\"/console/lib"), "every file is named with its edition");
+        assert_eq!(policy(&page).matches("'sha256-").count(), 3, "{}", policy(&page));
+        assert_eq!(
+            page.matches("/console/").count(),
+            page.matches("/console/~e/").count(),
+            "every file is named with its edition"
+        );
+        assert_eq!(page.matches("<script").count(), page.matches("</script>").count(), "no script ends early");
+    }
+
+    #[test]
+    fn a_page_names_the_modules_that_it_needs_and_no_others() {
+        for (path, module) in PAGES {
+            let page = page_text("e", module);
+            let named: Vec<&str> = page
+                .lines()
+                .filter(|line| line.contains("modulepreload"))
+                .filter_map(|line| line.split_once("/console/~e/")?.1.strip_suffix("\">"))
+                .collect();
+            assert!(named.contains(module) && named.contains(&APP) && named.contains(&"lib/view.js"), "{path}: {named:?}");
+            assert!(named.iter().any(|name| name.ends_with("/preact.mjs")), "{path}: {named:?}");
+            for name in &named {
+                assert!(Files::get(name).is_some(), "{path} needs {name}, which is not there");
+            }
+            let charts = named.iter().any(|name| name.ends_with("/uplot.mjs"));
+            assert_eq!(charts, *path == "/", "{path}: only the overview has charts");
+        }
     }
 }

@@ -30,6 +30,8 @@ pub(crate) struct Effects {
     pub(crate) schedules: bool,
     /// A delivery may be due earlier than before.
     pub(crate) hooks: bool,
+    /// A hook was changed, or something became of a delivery.
+    pub(crate) deliveries: bool,
 }
 
 /// The channels of one process.
@@ -40,6 +42,7 @@ pub(crate) struct Signals {
     events: Channel,
     schedules: Channel,
     hooks: Channel,
+    deliveries: Channel,
     runs: Registry<RunId>,
     revoked: Registry<WorkerId>,
 }
@@ -113,6 +116,7 @@ impl Signals {
             (effects.events, &self.events),
             (effects.schedules, &self.schedules),
             (effects.hooks, &self.hooks),
+            (effects.deliveries, &self.deliveries),
         ] {
             if fires {
                 channel.fire();
@@ -138,6 +142,10 @@ impl Signals {
 
     pub(crate) fn hooks(&self) -> Signal {
         self.hooks.signal()
+    }
+
+    pub(crate) fn deliveries(&self) -> Signal {
+        self.deliveries.signal()
     }
 
     pub(crate) fn run(&self, run: RunId) -> Signal {

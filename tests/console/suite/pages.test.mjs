@@ -25,6 +25,10 @@ before(async () => {
   if (missing) return;
   server = await Server.start(['--definitions', join(ROOT, 'job-definitions')]);
   browser = await launch();
+  // Nothing is sent, as the server has no such secret: it waits.
+  const hook = { url: 'https://127.0.0.1:9/hook', secret: 'ops', events: ['run.failed', 'task.failed'] };
+  const json = { 'content-type': 'application/json' };
+  await server.api('/hooks/ops', { method: 'PUT', body: JSON.stringify(hook), headers: json });
   const misbehave = readFileSync(join(ROOT, 'job-definitions/misbehave.toml'), 'utf8');
   misbehaved = await server.run(misbehave.replace(/^enabled = false$/m, 'enabled = true'));
   failed = await server.run(
@@ -54,7 +58,7 @@ after(async () => {
 const PAGES = [
   ['overview', () => '/', '.tiles'],
   ['runs', () => '/runs', 'tr[data-run]'],
-  ['run', () => `/runs/${misbehaved}`, '.line'],
+  ['run', () => `/runs/${misbehaved}`, '#app .line'],
   ['run-failed', () => `/runs/${failed}`, '.errors.bad'],
   ['run-line', () => `/runs/${misbehaved}#L2`, '.log-detail .tag'],
   ['run-tasks', () => `/runs/${misbehaved}?tab=tasks`, '.task-rows .task'],
@@ -72,6 +76,8 @@ const PAGES = [
   ['definition-runs', () => '/definitions/small?tab=runs', 'tr[data-run]'],
   ['schedules', () => '/schedules', '.moments'],
   ['schedule', () => '/schedules/nightly', '.moments'],
+  ['hooks', () => '/hooks', 'tr[data-hook]'],
+  ['hook', () => '/hooks/ops?state=waiting', 'tr[data-delivery]'],
   ['plugins', () => '/plugins', 'td.name'],
   ['plugin', () => '/plugins/generator', 'table'],
   ['plugin-try', () => '/plugins/generator?tab=try', '.fields'],

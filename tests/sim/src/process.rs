@@ -643,6 +643,10 @@ impl Hooks for ProcessStore {
     fn hook_signal(&self) -> Signal {
         self.world.relay(&self.process, self.inner.hook_signal())
     }
+
+    fn delivery_signal(&self) -> Signal {
+        self.world.relay(&self.process, self.inner.delivery_signal())
+    }
 }
 
 /// The port, as the engine takes it.

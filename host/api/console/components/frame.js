@@ -30,6 +30,7 @@ export const LINKS = [
   ['/dead-letters', 'Dead letters', 'l', 'letters'],
   ['/definitions', 'Definitions', 'd', 'definitions'],
   ['/schedules', 'Schedules', 'c', 'schedules'],
+  ['/hooks', 'Hooks', 'h', 'hooks'],
   ['/plugins', 'Plugins', 'p', 'plugins'],
   ['/artifacts', 'Artifacts', 'a', 'artifacts'],
   ['/settings', 'Settings', 's', 'settings'],

@@ -12,6 +12,7 @@ const KEYS = [
       ['g l', 'dead letters'],
       ['g d', 'definitions'],
       ['g c', 'schedules'],
+      ['g h', 'hooks'],
       ['g p', 'plugins'],
       ['g a', 'artifacts'],
       ['g s', 'settings'],

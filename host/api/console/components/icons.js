@@ -17,6 +17,7 @@ const SIGNS = {
   runs: html`<path d="M3 3.2l5 2.9-5 2.9zM10.2 4.4H14M10.2 8H14M3 12h11" />`,
   definitions: html`<path d="M3.5 1.8h6l3 3v9.4h-9zM9.3 1.9v3.2h3.1M6 8.2h4M6 10.9h4" />`,
   schedules: html`<circle cx="8" cy="8" r="6.2" /><path d="M8 4.3V8l2.6 1.7" />`,
+  hooks: html`<path d="M10.4 5.2A2.7 2.7 0 1 0 6.4 6.3L4.2 10.5M5.8 12.2a2.7 2.7 0 1 1-3.3-3.4M6 12h5.3M13.3 9.6A2.6 2.6 0 1 1 10.7 13.3M8.2 4.9l2.5 4.2" />`,
   plugins: html`<path d="M6 2v3M10 2v3M3.8 5h8.4v3.4A4.2 4.2 0 0 1 8 12.6a4.2 4.2 0 0 1-4.2-4.2zM8 12.6v2" />`,
   letters: html`<path d="M2 9.4l2-6.2h8l2 6.2v3.9H2zM2 9.4h3.4l.9 1.7h3.4l.9-1.7H14" />`,
   artifacts: html`<path d="M8 1.7l5.7 3v6.6L8 14.3l-5.7-3V4.7zM2.5 4.8L8 7.8l5.5-3M8 7.8v6.3" />`,

@@ -52,6 +52,12 @@ export function useRuns(again, matters = (runs) => runs.length > 0) {
   });
 }
 
+/** Does something when a hook was changed, or something became of a delivery. @param {() => void} again */
+export function useHooks(again) {
+  const soon = useSoon(again);
+  useLive({ kind: 'hooks' }, soon);
+}
+
 /**
  * @template T
  * @param {string} key what is read again when it changes

@@ -211,6 +211,9 @@
 /** @typedef {DefinitionSummary & {text: string, parameters?: Schema, files?: FileInput[], diagnostics?: Diagnostic[]}} Definition */
 /** @typedef {{version: number, updated_at: string, size_bytes: number}} DefinitionVersion */
 /** @typedef {{name: string, version: string, summary: string, digest: string, size_bytes: number, uploaded_at: string}} Plugin */
+/** @typedef {{waiting: number, delivered: number, failed: number, dropped: number}} DeliveryCounts */
+/** @typedef {{name: string, url: string, events: string[], definitions: string[], secret: string, stated_by?: string, created_at: string, problem?: string, deliveries: DeliveryCounts}} Hook */
+/** @typedef {{number: number, id: string, event: string, at: string, attempts: number, next_at?: string, answered_at?: string, status?: number, answer?: string}} Delivery */
 /** @typedef {{token?: string, role: 'viewer'|'operator'|'admin', version: string}} Session */
 
 export {};

@@ -7,10 +7,29 @@ import { fill } from './ansi.js';
 
 export const LEVELS = /** @type {const} */ ({ debug: 'DBG', info: 'INF', warn: 'WRN', error: 'ERR' });
 
+/** What the reader chose of how rows look. @param {string} name @param {string} otherwise */
+export function preference(name, otherwise) {
+  try {
+    return localStorage.getItem(`bulkhead.log.${name}`) ?? otherwise;
+  } catch {
+    return otherwise;
+  }
+}
+
+/** @param {string} name @param {string} value */
+export function prefer(name, value) {
+  try {
+    localStorage.setItem(`bulkhead.log.${name}`, value);
+  } catch {
+    // Then it holds for this page.
+  }
+}
+
 /** Characters of fields that a row shows. */
 const MOST_FIELDS = 400;
 
-const local = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit', hour12: false });
+/** Made when it is needed: that takes longer than to draw the first rows. @type {Intl.DateTimeFormat|undefined} */
+let local;
 
 /**
  * @param {string} at
@@ -21,7 +40,10 @@ export function clockText(at, clock, start) {
   if (clock === 'none') return '';
   if (clock === 'utc') return at.slice(11, 23);
   const moment = Date.parse(at);
-  if (clock === 'local') return `${local.format(moment)}.${at.slice(20, 23)}`;
+  if (clock === 'local') {
+    local ??= new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit', hour12: false });
+    return `${local.format(moment)}.${at.slice(20, 23)}`;
+  }
   const ms = Math.max(0, moment - start);
   const seconds = Math.floor(ms / 1_000);
   const parts = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60];

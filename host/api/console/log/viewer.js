@@ -8,7 +8,8 @@ import { html, useEffect, useMemo, useRef, useState } from '../lib/view.js';
 import { retry, status } from '../live/live.js';
 import { plain } from './ansi.js';
 import { LineDetail } from './detail.js';
-import { clockText, LEVELS, paintRow } from './row.js';
+import { endFirst } from './first.js';
+import { clockText, LEVELS, paintRow, prefer, preference } from './row.js';
 import { FilteredLog, WholeLog } from './source.js';
 import { Viewport } from './viewport.js';
 
@@ -26,24 +27,6 @@ function linesOf(hash) {
   if (!match) return null;
   const [a, b] = [Number(match[1]), Number(match[2] ?? match[1])];
   return [Math.min(a, b), Math.max(a, b)];
-}
-
-/** @param {string} name @param {string} otherwise */
-function preference(name, otherwise) {
-  try {
-    return localStorage.getItem(`bulkhead.log.${name}`) ?? otherwise;
-  } catch {
-    return otherwise;
-  }
-}
-
-/** @param {string} name @param {string} value */
-function prefer(name, value) {
-  try {
-    localStorage.setItem(`bulkhead.log.${name}`, value);
-  } catch {
-    // Then it holds for this page.
-  }
 }
 
 /**
@@ -99,6 +82,7 @@ export function LogViewer({ run, filter, start, steps }) {
     source.open(wanted?.[0] ?? null).then((opened) => {
       if (opened && wanted) view.jump(source.rowOf(wanted[0]));
       else view.draw();
+      endFirst();
       setSeen(source.last);
       settle();
     });

@@ -115,6 +115,8 @@ pub(crate) const ROUTES: &[Route] = &[
     route("GET", "/schedules/{id}", OPEN),
     route("GET", "/dead-letters", OPEN),
     route("GET", "/dead-letters/{id}", OPEN),
+    route("GET", "/hooks", OPEN),
+    route("GET", "/hooks/{name}", OPEN),
     route("GET", "/artifacts", OPEN),
     route("GET", "/settings", OPEN),
     route("GET", "/console/{*file}", OPEN),

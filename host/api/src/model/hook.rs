@@ -116,7 +116,6 @@ impl Hook {
     pub fn new(record: &HookRecord, secrets: &BTreeSet<Name>) -> Self {
         let HookRecord { name, hook, created_at, counts } = record;
         let core::Hook { url, events, definitions, secret } = hook;
-        let core::HookCounts { waiting, delivered, failed, dropped } = *counts;
         let problem = || format!("the server has no secret `{secret}`: start it with `serve --hooks-secret {secret}=FILE`");
         Self {
             name: name.to_string(),
@@ -127,8 +126,15 @@ impl Hook {
             stated_by: name.definition().map(str::to_owned),
             created_at: (*created_at).into(),
             problem: (!secrets.contains(secret)).then(problem),
-            deliveries: DeliveryCounts { waiting, delivered, failed, dropped },
+            deliveries: counts.into(),
         }
+    }
+}
+
+impl From<&core::HookCounts> for DeliveryCounts {
+    fn from(counts: &core::HookCounts) -> Self {
+        let core::HookCounts { waiting, delivered, failed, dropped } = *counts;
+        Self { waiting, delivered, failed, dropped }
     }
 }
 

@@ -48,4 +48,6 @@ pub use task::{Attempt, AttemptDetail, AttemptEnd, Processed, Progress, Task, Ta
 pub use time::Time;
 pub use timeline::{StepTimeline, Timeline, TimelineAttempt};
 pub use token::{NewToken, NewTokenRequest, Role, Token};
-pub use watch::{WatchLog, WatchRequest, WatchRuns, Watched, WatchedGone, WatchedLines, WatchedRuns, WatchedUploads};
+pub use watch::{
+    WatchLog, WatchRequest, WatchRuns, Watched, WatchedGone, WatchedHooks, WatchedLines, WatchedRuns, WatchedUploads,
+};

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Level, LogLine, PluginUpload, Run, RunDetail, Statistics};
+use super::{DeliveryCounts, Level, LogLine, PluginUpload, Run, RunDetail, Statistics};
 
 /// What to watch. What is left out is not watched.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -13,6 +13,8 @@ pub struct WatchRequest {
     pub statistics: bool,
     /// All runs, as lists show them.
     pub runs: Option<WatchRuns>,
+    /// What becomes of hooks and their deliveries.
+    pub hooks: bool,
     /// Runs with their steps: their ids, 16 at most.
     pub run: Vec<String>,
     /// Plugins that are checked in the background.
@@ -59,6 +61,8 @@ pub enum Watched {
     Statistics(Statistics),
     /// Runs that changed, at most four times a second.
     Runs(WatchedRuns),
+    /// A hook was changed or removed, or something became of a delivery: at most twice a second.
+    Hooks(WatchedHooks),
     /// A run that is watched, at most five times a second.
     Run(Box<RunDetail>),
     /// A run that is watched is no longer there, or never was. Nothing more of it follows.
@@ -87,6 +91,13 @@ pub struct WatchedRuns {
 pub struct WatchedUploads {
     /// Those that came first at the front.
     pub uploads: Vec<PluginUpload>,
+}
+
+/// What became of hooks and their deliveries: read of them anew what is shown.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, ToSchema)]
+pub struct WatchedHooks {
+    /// What became of the deliveries of all hooks that there ever were.
+    pub deliveries: DeliveryCounts,
 }
 
 /// A run that is no longer there.

@@ -23,7 +23,9 @@ use super::system::read_statistics;
 use crate::encode::LineEncoder;
 use crate::extract::{self, invalid};
 use crate::limit::Client;
-use crate::model::{PluginUpload, Run, Statistics, WatchLog, WatchRequest, Watched, WatchedGone, WatchedRuns, WatchedUploads};
+use crate::model::{
+    PluginUpload, Run, Statistics, WatchLog, WatchRequest, Watched, WatchedGone, WatchedHooks, WatchedRuns, WatchedUploads,
+};
 use crate::problem::ApiResult;
 use crate::sse::{self, Read};
 use crate::state::ApiState;
@@ -41,6 +43,7 @@ const MAX_RUNS: usize = 100;
 /// How often at most each kind of topic says something.
 const STATISTICS_EVERY: Duration = Duration::from_millis(500);
 const RUNS_EVERY: Duration = Duration::from_millis(250);
+const HOOKS_EVERY: Duration = Duration::from_millis(500);
 const RUN_EVERY: Duration = Duration::from_millis(200);
 const UPLOADS_EVERY: Duration = Duration::from_millis(200);
 const LINES_EVERY: Duration = Duration::from_millis(30);
@@ -75,6 +78,9 @@ pub(crate) async fn follow(
     };
     if asked.statistics {
         add(Some(state.store.event_signal()), STATISTICS_EVERY, Kind::Statistics { last: None });
+    }
+    if asked.hooks {
+        add(Some(state.store.delivery_signal()), HOOKS_EVERY, Kind::Hooks);
     }
     if let Some(runs) = asked.runs {
         // Made before the first read, so that nothing is missed between the two.
@@ -138,6 +144,7 @@ struct Topic {
 enum Kind {
     Statistics { last: Option<Box<Statistics>> },
     Runs { after: u64, told: bool },
+    Hooks,
     Run { id: RunId, last: Vec<u8> },
     Uploads { last: Vec<u8> },
     Log(Box<Log>),
@@ -225,6 +232,10 @@ impl Topic {
                     *after = changed.after;
                     write(out, "runs", &Watched::Runs(changed));
                 }
+            }
+            Kind::Hooks => {
+                let deliveries = (&state.store.hook_counts().await?).into();
+                write(out, "hooks", &Watched::Hooks(WatchedHooks { deliveries }));
             }
             Kind::Run { id, last } => match state.store.run(*id).await {
                 Ok(view) => {

@@ -1,11 +1,14 @@
 //! The console's files, and what only it asks: everything over one stream, logs backwards and by text.
 
 use bulkhead_api::ApiConfig;
+use bulkhead_core::hook::{Answer, Hook, HookEvent};
+use bulkhead_core::name::Name;
+use bulkhead_engine::store::{DeliveryEnd, DeliveryRequest, Settlement};
 use serde_json::{Value, json};
 
 use crate::support::{Server, Watcher};
 
-const PAGES: [&str; 13] = [
+const PAGES: [&str; 15] = [
     "/",
     "/runs",
     "/runs/run_1",
@@ -17,6 +20,8 @@ const PAGES: [&str; 13] = [
     "/schedules/x",
     "/dead-letters",
     "/dead-letters/x",
+    "/hooks",
+    "/hooks/x:y",
     "/artifacts",
     "/settings",
 ];
@@ -24,10 +29,12 @@ const PAGES: [&str; 13] = [
 #[tokio::test]
 async fn every_address_of_the_console_is_its_page_for_everybody() {
     let server = Server::start_with(ApiConfig::default()).await;
-    let page = server.get("/").await.expect(200);
+    let mut named = std::collections::BTreeSet::new();
     for path in PAGES {
         let reply = server.get(path).await.expect(200);
-        assert_eq!((reply.header("content-type"), &reply.body), ("text/html; charset=utf-8", &page.body), "{path}");
+        assert_eq!(reply.header("content-type"), "text/html; charset=utf-8", "{path}");
+        let text = reply.text();
+        named.extend(text.split(['"', '\'']).filter(|part| part.starts_with("/console/")).map(str::to_owned));
         assert_eq!(reply.header("cache-control"), "no-cache");
         assert_eq!((reply.header("x-content-type-options"), reply.header("referrer-policy")), ("nosniff", "no-referrer"));
         let policy = reply.header("content-security-policy");
@@ -37,10 +44,8 @@ async fn every_address_of_the_console_is_its_page_for_everybody() {
         assert!(!policy.contains("unsafe"), "{policy}");
     }
     // What the page names is there, with its type, and is not sent twice.
-    let text = page.text();
-    let files: Vec<&str> = text.split('"').filter(|part| part.starts_with("/console/")).collect();
-    assert!(files.len() > 10, "{files:?}");
-    for file in files {
+    assert!(named.len() > 50, "{named:?}");
+    for file in &named {
         let reply = server.get(file).await.expect(200);
         let media_type = reply.header("content-type");
         let expected = match file.rsplit_once('.').unwrap().1 {
@@ -164,6 +169,33 @@ async fn one_stream_tells_everything_and_goes_on_where_another_ended() {
     assert_eq!(third.until("gone", |_| true).await["run"], missing);
     let mut fourth = Watcher::open(address, &json!({"statistics": true})).await;
     assert_eq!(fourth.until("statistics", |_| true).await["lines"], 1_000);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_stream_tells_what_becomes_of_hooks() {
+    let server = Server::start().await;
+    let mut watcher = Watcher::open(server.listen().await, &json!({"hooks": true})).await;
+    assert_eq!(watcher.until("hooks", |_| true).await["deliveries"]["waiting"], 0);
+    let name: Name = "ops".parse().unwrap();
+    let (events, secret) = (vec![HookEvent::RunFailed], name.clone());
+    let hook = Hook { url: "https://a.test/".into(), events, definitions: Vec::new(), secret };
+    server.store.put_hook(name.clone(), hook).await.unwrap();
+    watcher.until("hooks", |hooks| hooks["deliveries"]["waiting"] == 0).await;
+    server.post("/api/v1/hooks/ops/test", "").await.expect(200);
+    watcher.until("hooks", |hooks| hooks["deliveries"]["waiting"] == 1).await;
+    let (after, busy, lease) = (None, Default::default(), std::time::Duration::from_secs(60));
+    let request = DeliveryRequest { after, busy, per_hook: 1, limit: 1, lease };
+    let leased = server.store.lease_deliveries(request).await.unwrap().deliveries;
+    // An attempt begins: the counters are as before, and yet something is new.
+    watcher.until("hooks", |hooks| hooks["deliveries"]["waiting"] == 1).await;
+    let [(hook, delivery)] = <[_; 1]>::try_from(leased).unwrap();
+    let (number, id, attempt) = (delivery.number, delivery.id, delivery.attempts);
+    let answer = Answer { at: server.store.now(), status: Some(503), text: "later".into() };
+    let end = DeliveryEnd::Failed;
+    server.store.settle_delivery(Settlement { hook: hook.name, number, id, attempt, answer, end }).await.unwrap();
+    watcher.until("hooks", |hooks| hooks["deliveries"]["failed"] == 1).await;
+    server.delete("/api/v1/hooks/ops").await.expect(204);
+    watcher.until("hooks", |hooks| hooks["deliveries"]["failed"] == 0).await;
 }
 
 #[tokio::test]

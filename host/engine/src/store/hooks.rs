@@ -64,6 +64,10 @@ pub trait Hooks: Send + Sync + 'static {
 
     /// A signal that a delivery may be due earlier than before. As [`Queue::work_signal`](super::Queue::work_signal) for the rest.
     fn hook_signal(&self) -> Signal;
+
+    /// A signal that a hook was changed, or that something became of a delivery. As
+    /// [`Queue::work_signal`](super::Queue::work_signal) for the rest.
+    fn delivery_signal(&self) -> Signal;
 }
 
 /// A hook as it is stored.

@@ -60,4 +60,8 @@ impl<K: 'static> Hooks for KvStore<K> {
     fn hook_signal(&self) -> Signal {
         self.signals.hooks()
     }
+
+    fn delivery_signal(&self) -> Signal {
+        self.signals.deliveries()
+    }
 }

@@ -99,6 +99,7 @@ impl Txn<'_> {
     /// Stores a hook whose deliveries were counted as `before`.
     fn store_hook(&mut self, record: &HookRecord, before: &HookCounts) -> Tx<()> {
         self.state.totals.hooks.follow(before, &record.counts);
+        self.state.batch.effects.deliveries = true;
         self.put_record(&keys::hook(record.name.as_str()), record)
     }
 
@@ -132,6 +133,7 @@ impl Txn<'_> {
 
     /// Gives a delivery its place among those that wait.
     fn wait_for_attempt(&mut self, hook: &HookName, delivery: &Delivery) -> Tx<()> {
+        self.state.batch.effects.deliveries = true;
         self.put_record(&keys::delivery(hook.as_str(), DeliveryState::Waiting, delivery.number), delivery)?;
         self.put(&keys::delivery_due(hook.as_str(), delivery.due, delivery.number), &[])
     }
@@ -155,6 +157,7 @@ impl Txn<'_> {
             None => HookRecord { name, hook, created_at: self.now, counts: HookCounts::default() },
         };
         self.index_hook(&record, true)?;
+        self.state.batch.effects.deliveries = true;
         self.put_record(&keys::hook(record.name.as_str()), &record)?;
         Ok(record)
     }
@@ -195,6 +198,7 @@ impl Txn<'_> {
         self.index_hook(&record, false)?;
         let gone = HookCounts { waiting: 0, failed: 0, ..record.counts };
         self.state.totals.hooks.follow(&record.counts, &gone);
+        self.state.batch.effects.deliveries = true;
         for table in [keys::deliveries_of, keys::deliveries_due, keys::gathering_of] {
             for key in kv::keys_of(self.kv, &table(name.as_str()).prefix(), usize::MAX)? {
                 self.remove(&key)?;
