@@ -10,6 +10,8 @@ export GUEST_TOOLCHAIN
 
 # What runs on this machine out of plugins/ (binding generator, lints, unit tests) builds here, apart from guests and host.
 PLUGINS_ON_HOST := CARGO_TARGET_DIR=$(CURDIR)/target/plugins-host
+# What makes random WebAssembly for the fuzzer.
+SMITH := CARGO_TARGET_DIR=$(CURDIR)/target/smith
 
 .PHONY: help
 help: ## Lists the targets
@@ -54,7 +56,7 @@ release: tools ## Builds the host as it is meant to run: target/release/bulkhead
 	cargo build --locked --release -p bulkhead
 
 .PHONY: host-test
-host-test: build plugins languages ## Runs the host's tests, those of the real binary with real plugins among them
+host-test: build plugins languages smith ## Runs the host's tests, those of the real binary with real plugins among them
 	if cargo nextest --version >/dev/null 2>&1; then \
 	  cargo nextest run --locked --workspace --no-fail-fast; \
 	else \
@@ -68,6 +70,7 @@ lint: host-lint plugins-lint ## Checks formats and lints, warnings denied
 .PHONY: host-lint
 host-lint: tools
 	cargo fmt --all --check
+	cd tests/fuzz/smith && cargo fmt --check && $(SMITH) cargo clippy --locked --release -- -D warnings
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 
 .PHONY: doc
@@ -79,6 +82,21 @@ doc: tools ## Builds the host's documentation, warnings denied
 bench: plugins tools ## Measures throughput and latency, each figure beside the raw cost of its parts
 	cargo build --locked --release -p bulkhead -p bulkhead-bench
 	target/release/bulkhead-bench
+
+# With the build that the tests use, whose compiler is optimised; BULKHEAD_BIN=target/release/bulkhead measures another.
+.PHONY: bench-plugins
+bench-plugins: plugins languages build ## Measures a plugin of each language, for the table in README.md
+	tests/bench/plugins.sh
+
+# SEED repeats a campaign, with SEEDS=1 one case.
+.PHONY: fuzz
+fuzz: build plugins languages smith ## Uploads and runs random and mutated plugins for SECONDS (60)
+	target/debug/bulkhead-fuzz $(if $(SEED),--seed $(SEED)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(SECONDS),--seconds $(SECONDS))
+
+# A workspace of its own, see its Cargo.toml.
+.PHONY: smith
+smith: tools
+	cd tests/fuzz/smith && $(SMITH) cargo build --locked --release
 
 # With the build that the tests use, as the demo; BULKHEAD_BIN=target/release/bulkhead crawls with another.
 .PHONY: crawl

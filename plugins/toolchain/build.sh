@@ -11,10 +11,15 @@ cargo build --release --locked --target "$guest_target" \
   --config "target.$guest_target.rustflags=[\"--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}/registry/src=registry\"]"
 
 out=$guest_root/target/plugins
-mkdir -p "$out"
+mkdir -p "$out/contract"
 for component in "$CARGO_TARGET_DIR/$guest_target"/release/*.wasm; do
+  name=${component##*/}
+  # One for each version of the contract: for the tests, not for servers.
+  if [[ $name =~ ^contract_([0-9]+)_([0-9]+)_([0-9]+)\.wasm$ ]]; then
+    name=contract/${BASH_REMATCH[1]}.${BASH_REMATCH[2]}.${BASH_REMATCH[3]}.wasm
+  fi
   # Write, then rename: a host that loads plugins meanwhile sees the old file or the new one, never a part.
-  cp "$component" "$out/.${component##*/}"
-  mv -f "$out/.${component##*/}" "$out/${component##*/}"
-  printf '%9d bytes  target/plugins/%s\n' "$(stat -c %s "$component")" "${component##*/}"
+  cp "$component" "$out/$name.new"
+  mv -f "$out/$name.new" "$out/$name"
+  printf '%9d bytes  target/plugins/%s\n' "$(stat -c %s "$component")" "$name"
 done

@@ -3,6 +3,7 @@
 mod batch;
 mod cli;
 mod compile;
+mod contract;
 mod control;
 mod demo;
 mod hooks;
