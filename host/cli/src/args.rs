@@ -14,7 +14,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 pub(crate) use self::hooks::{CourierArgs, HooksArgs, HooksCommand};
 pub(crate) use self::plugin::{
-    BenchArgs, CheckArgs, DevArgs, InspectArgs, Language, NewArgs, ProfileArgs, TestArgs, WorkbenchArgs,
+    BenchArgs, CheckArgs, DevArgs, InspectArgs, Language, NewArgs, ProfileArgs, PullArgs, PushArgs, TestArgs, WorkbenchArgs,
 };
 use crate::output::ColorChoice;
 
@@ -648,6 +648,10 @@ pub(crate) enum PluginsCommand {
         /// The plugin's name.
         name: String,
     },
+    /// Push a plugin to a registry, as an OCI artifact
+    Push(PushArgs),
+    /// Pull a plugin from a registry into a file, and tell what it is pinned to
+    Pull(PullArgs),
     /// Make a folder with a plugin that builds and runs
     New(NewArgs),
     /// Check files as a server does at upload

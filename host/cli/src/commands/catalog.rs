@@ -21,6 +21,8 @@ const ALL: usize = 100_000;
 pub(crate) async fn plugins(args: PluginsArgs, output: &Output) -> CliResult<u8> {
     let client = Client::new(&args.client)?;
     match args.command.unwrap_or(PluginsCommand::List) {
+        PluginsCommand::Push(args) => return plugin::registry::push(args, output).await,
+        PluginsCommand::Pull(args) => return plugin::registry::pull(args, output).await,
         PluginsCommand::New(args) => return plugin::new::new(&args, output),
         PluginsCommand::Check(args) => return plugin::check::check(args, output).await,
         PluginsCommand::Inspect(args) => return plugin::check::inspect(args, output).await,

@@ -2,9 +2,10 @@
 
 pub(crate) mod courier;
 pub(crate) mod definitions;
-mod egress;
+pub(crate) mod egress;
 pub(crate) mod machine;
 pub(crate) mod plugins;
+pub(crate) mod registry;
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};

@@ -12,6 +12,28 @@ use sha2::{Digest as _, Sha256};
 
 use crate::error::{CliError, CliResult};
 
+/// What the file with a plugin's manifest adds to the plugin's name: `plugin pull` writes it.
+pub(crate) const MANIFEST: &str = ".oci.json";
+/// What the file with a plugin's signature adds to the plugin's name: minisign writes it.
+pub(crate) const SIGNATURE: &str = ".minisig";
+
+/// A file beside another one, with more of a name.
+pub(crate) fn beside(file: &Path, more: &str) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(more);
+    name.into()
+}
+
+/// The content of a file beside another one, where it is there.
+pub(crate) fn read_beside(file: &Path, more: &str) -> CliResult<Option<Vec<u8>>> {
+    let path = beside(file, more);
+    match std::fs::read(&path) {
+        Ok(content) => Ok(Some(content)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(CliError::read(path)(error)),
+    }
+}
+
 /// What loading a directory did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Loaded {
