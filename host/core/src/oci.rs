@@ -34,6 +34,13 @@ pub struct InvalidReference {
     reason: &'static str,
 }
 
+impl InvalidReference {
+    /// What is wrong with it.
+    pub const fn reason(&self) -> &'static str {
+        self.reason
+    }
+}
+
 impl OciReference {
     /// The same artifact, pinned to the digest of its manifest, whatever its tag means later.
     #[must_use]
@@ -97,7 +104,9 @@ fn is_registry(text: &str) -> bool {
     };
     let address = |inner: &str| inner.parse::<std::net::Ipv6Addr>().is_ok();
     let host_is_one = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).map_or_else(|| named(host), address);
-    host_is_one && port.is_none_or(|port| port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port > 0))
+    host_is_one
+        && port
+            .is_none_or(|port| port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port > 0))
 }
 
 /// `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*`, a component of a repository as the specification has it.

@@ -23,4 +23,5 @@ pub mod jobs;
 mod keeper;
 pub mod registry;
 mod scheduler;
+pub mod signature;
 pub mod store;

@@ -175,7 +175,9 @@ mod digest_text {
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum RegistryError {
     /// Nobody allowed to ask it.
-    #[error("this server pulls nothing from {registry}/{repository}: `--registry {registry}` allows it, `--registry {registry}/{repository}` this repository only")]
+    #[error(
+        "this server pulls nothing from {registry}/{repository}: `--registry {registry}` allows it, `--registry {registry}/{repository}` this repository only"
+    )]
     NotAllowed {
         /// The registry.
         registry: Box<str>,
@@ -191,7 +193,9 @@ pub enum RegistryError {
         error: EgressError,
     },
     /// It does not know who asks, or does not let them.
-    #[error("the registry {registry} refuses access to {repository} ({status}): log in with `docker login {registry}` or name a file of credentials in REGISTRY_AUTH_FILE{said}")]
+    #[error(
+        "the registry {registry} refuses access to {repository} ({status}): log in with `docker login {registry}` or name a file of credentials in REGISTRY_AUTH_FILE{said}"
+    )]
     Unauthorized {
         /// The registry.
         registry: Box<str>,

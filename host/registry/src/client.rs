@@ -132,7 +132,8 @@ impl RegistryClient {
         session.push_blob(layer.digest, component).await?;
         session.push_blob(config_digest, config).await?;
         let url = session.url(&format!("manifests/{}", reference.tag.as_deref().unwrap_or("latest")))?;
-        let request = Ask { method: Method::PUT, content: Some((MANIFEST_TYPE, manifest.clone())), ..Ask::get("a manifest", url) };
+        let request =
+            Ask { method: Method::PUT, content: Some((MANIFEST_TYPE, manifest.clone())), ..Ask::get("a manifest", url) };
         session.success(request).await?;
         Ok(digest(&manifest))
     }
@@ -261,7 +262,9 @@ impl Session<'_> {
             Some(Challenge::Bearer { realm, service }) => {
                 let mut url = Url::parse(&realm).map_err(|error| self.protocol(format!("`{realm}` is no URL: {error}")))?;
                 let scope = format!("repository:{}:{actions}", self.repository());
-                url.query_pairs_mut().extend_pairs(service.iter().map(|service| ("service", service))).append_pair("scope", &scope);
+                url.query_pairs_mut()
+                    .extend_pairs(service.iter().map(|service| ("service", service)))
+                    .append_pair("scope", &scope);
                 let answer = self.send(Ask::get("a token", url), basic.as_ref()).await?;
                 let answer = self.expect_success(answer, "a token").await?;
                 let text = self.read(answer.into_body(), MAX_TOKEN_LEN, "a token").await?;
@@ -366,7 +369,11 @@ impl Session<'_> {
     }
 
     /// An answer that is what was asked for, or what it is instead.
-    async fn expect_success(&self, answer: Response<EgressBody>, asked: &'static str) -> Result<Response<EgressBody>, RegistryError> {
+    async fn expect_success(
+        &self,
+        answer: Response<EgressBody>,
+        asked: &'static str,
+    ) -> Result<Response<EgressBody>, RegistryError> {
         let status = answer.status();
         if status.is_success() {
             return Ok(answer);
@@ -419,11 +426,13 @@ impl Session<'_> {
 fn patterns(url: &Url, own: bool) -> Vec<String> {
     let host = url.host_str().unwrap_or_default();
     let port = url.port_or_known_default().unwrap_or_default();
-    let mut patterns = vec![format!("{host}:{port}")];
-    if own {
-        patterns.extend([format!("0.0.0.0/0:{port}"), format!("[::/0]:{port}")]);
+    let name = format!("{host}:{port}");
+    match url.host() {
+        _ if own => vec![name, format!("0.0.0.0/0:{port}"), format!("[::/0]:{port}")],
+        Some(Host::Domain(_)) => vec![name],
+        // A pattern of an address would grant it, whatever lies there.
+        _ => Vec::new(),
     }
-    patterns
 }
 
 fn same_host(url: &Url, other: &Url) -> bool {
@@ -450,7 +459,8 @@ async fn said(mut body: EgressBody) -> String {
     }
     bytes.truncate(MAX_SAID_LEN);
     let text = String::from_utf8_lossy(&bytes);
-    let words: Vec<_> = text.split(|char: char| char.is_whitespace() || char.is_control()).filter(|word| !word.is_empty()).collect();
+    let words: Vec<_> =
+        text.split(|char: char| char.is_whitespace() || char.is_control()).filter(|word| !word.is_empty()).collect();
     if words.is_empty() { String::new() } else { format!(": {}", words.join(" ")) }
 }
 

@@ -38,6 +38,8 @@ enum Tag {
     PluginDigest = 67,
     Token = 68,
     DefinitionVersion = 69,
+    PluginPapers = 71,
+    PluginPin = 72,
     // Tree::Idempotency
     IdempotencyKey = 96,
     IdempotencyExpiry = 97,
@@ -471,6 +473,16 @@ pub(crate) fn plugin_version(name: &str, digest: Digest) -> Key {
 /// The names under which a component was uploaded.
 pub(crate) fn plugin_digests(digest: Digest) -> Key {
     Key::tagged(Tree::Catalog, Tag::PluginDigest).with(digest.as_bytes())
+}
+
+/// What proves a component.
+pub(crate) fn plugin_papers(component: Digest) -> Key {
+    Key::tagged(Tree::Catalog, Tag::PluginPapers).with(component.as_bytes())
+}
+
+/// The component that a manifest in a registry names.
+pub(crate) fn plugin_pin(manifest: Digest) -> Key {
+    Key::tagged(Tree::Catalog, Tag::PluginPin).with(manifest.as_bytes())
 }
 
 pub(crate) fn plugin_digest(digest: Digest, name: &str) -> Key {

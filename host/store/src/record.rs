@@ -9,7 +9,7 @@ use bulkhead_core::run::{Run, RunStatus};
 use bulkhead_core::schedule::{FireCounts, FireRecord, ScheduleRecord};
 use bulkhead_core::task::{Task, TaskStatus};
 use bulkhead_core::time::Timestamp;
-use bulkhead_engine::store::{DefinitionRecord, HookRecord, LetterGroup, PluginRecord, Statistics, TokenRecord};
+use bulkhead_engine::store::{DefinitionRecord, HookRecord, LetterGroup, Papers, PluginRecord, Statistics, TokenRecord};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -41,6 +41,7 @@ records! {
     Plan => "plan",
     DefinitionRecord => "definition",
     PluginRecord => "plugin",
+    Papers => "plugin's papers",
     TokenRecord => "token",
     ScheduleRecord => "schedule",
     FireRecord => "fire",

@@ -1,6 +1,6 @@
 //! Plugins.
 
-use bulkhead_engine::store::PluginRecord;
+use bulkhead_engine::store::{Papers, PluginRecord};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
@@ -34,6 +34,23 @@ pub struct PluginDetail {
     /// The JSON Schema of a step's configuration.
     #[schema(value_type = Object)]
     pub config_schema: Box<RawValue>,
+    /// Where it comes from, and who says so.
+    #[serde(default)]
+    pub provenance: Provenance,
+}
+
+/// Where a plugin comes from, and who says so.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Provenance {
+    /// The reference that it was pulled by, where the server pulled it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "oci://ghcr.io/acme/hello@sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")]
+    pub source: Option<String>,
+    /// The digests of its manifests in registries: what a definition may pin it to.
+    pub manifests: Vec<String>,
+    /// Whose key signed it, where it is signed and the server trusts keys.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed_by: Option<String>,
 }
 
 impl From<&PluginRecord> for Plugin {
@@ -49,8 +66,17 @@ impl From<&PluginRecord> for Plugin {
     }
 }
 
-impl From<&PluginRecord> for PluginDetail {
-    fn from(record: &PluginRecord) -> Self {
-        Self { plugin: record.into(), config_schema: super::task::raw_json(&record.config_schema) }
+impl PluginDetail {
+    /// From a plugin and what proves it.
+    pub fn new(record: &PluginRecord, papers: Papers) -> Self {
+        Self {
+            plugin: record.into(),
+            config_schema: super::task::raw_json(&record.config_schema),
+            provenance: Provenance {
+                source: papers.source.map(String::from),
+                manifests: papers.manifests.iter().map(ToString::to_string).collect(),
+                signed_by: papers.signed_by.map(String::from),
+            },
+        }
     }
 }

@@ -1,9 +1,13 @@
 //! Plugins: upload, list, describe, remove.
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bulkhead_core::name::Name;
+use bulkhead_engine::jobs::GivenPapers;
+use bulkhead_engine::signature::MAX_SIGNATURE_LEN;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -12,6 +16,13 @@ use crate::extract::{self, Path, Query};
 use crate::model::{Page, Plugin, PluginDetail};
 use crate::problem::ApiResult;
 use crate::state::ApiState;
+
+/// The header of an upload with its signature, in base64.
+const SIGNATURE: &str = "bulkhead-signature";
+/// The header of an upload with its manifest in a registry, in base64.
+const MANIFEST: &str = "bulkhead-manifest";
+/// The largest manifest that comes in a header, in bytes: those of one layer have about 500, and annotations.
+const MAX_MANIFEST_HEADER: usize = 16 << 10;
 
 /// List plugins
 ///
@@ -37,8 +48,13 @@ pub(crate) struct UploadQuery {
 /// A component, or a core module, which is adapted. It is compiled, checked against the contract and asked to describe itself.
 /// A WASI command, which knows nothing of the contract, becomes one under the name given here. Another component under the same
 /// name becomes the one that new runs use; the same one again changes nothing.
+///
+/// With its manifest in a registry, definitions may refer to it by what it is pinned to there.
 #[utoipa::path(
-    post, path = "/api/v1/plugins", tag = "plugins", params(UploadQuery),
+    post, path = "/api/v1/plugins", tag = "plugins",
+    params(UploadQuery,
+        ("Bulkhead-Signature" = Option<String>, Header, description = "Its signature: a .minisig file, in base64"),
+        ("Bulkhead-Manifest" = Option<String>, Header, description = "The OCI manifest that names it, in base64")),
     request_body(content = Vec<u8>, content_type = "application/octet-stream"),
     responses((status = CREATED, body = PluginDetail))
 )]
@@ -49,14 +65,29 @@ pub(crate) async fn upload(
 ) -> ApiResult<Response> {
     let name = query.name.map(|name| name.parse::<Name>().map_err(|error| extract::invalid("name", error))).transpose()?;
     extract::expect_media_type(request.headers(), &["application/octet-stream", "application/wasm"])?;
+    let papers = given_papers(request.headers())?;
     let component = extract::body(request, state.config.upload_limit).await?;
+    state.jobs.prove(&component, papers).await?;
     let record = state.jobs.upload(component, name).await?;
-    let mut response = json(&PluginDetail::from(&record));
+    let papers = state.store.papers(record.digest).await?;
+    let mut response = json(&PluginDetail::new(&record, papers));
     *response.status_mut() = StatusCode::CREATED;
     if let Ok(location) = HeaderValue::from_str(&format!("/api/v1/plugins/{}", record.name)) {
         response.headers_mut().insert(header::LOCATION, location);
     }
     Ok(response)
+}
+
+/// What comes with an upload and proves it.
+fn given_papers(headers: &HeaderMap) -> ApiResult<GivenPapers> {
+    let header = |name: &'static str, most: usize| {
+        let Some(text) = headers.get(name) else { return Ok(None) };
+        let decoded = STANDARD.decode(text).ok().filter(|decoded| decoded.len() <= most);
+        decoded.map(Some).ok_or_else(|| extract::invalid(name, format!("expected base64 of at most {most} bytes")))
+    };
+    let signature = header(SIGNATURE, MAX_SIGNATURE_LEN)?;
+    let signature = signature.map(String::from_utf8).transpose().map_err(|error| extract::invalid(SIGNATURE, error))?;
+    Ok(GivenPapers { manifest: header(MANIFEST, MAX_MANIFEST_HEADER)?.map(Into::into), signature })
 }
 
 /// Describe a plugin
@@ -67,7 +98,9 @@ pub(crate) async fn upload(
     params(("name" = String, Path, description = "The plugin's name")), responses((status = OK, body = PluginDetail))
 )]
 pub(crate) async fn get(State(state): State<ApiState>, Path(name): Path<Name>) -> ApiResult<Response> {
-    Ok(json(&PluginDetail::from(&state.store.plugin(name).await?)))
+    let plugin = state.store.plugin(name).await?;
+    let papers = state.store.papers(plugin.digest).await?;
+    Ok(json(&PluginDetail::new(&plugin, papers)))
 }
 
 /// Remove a plugin

@@ -5,7 +5,10 @@ mod sse;
 
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bulkhead_api::model::{Page, Problem};
+use bulkhead_engine::jobs::GivenPapers;
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -141,9 +144,15 @@ impl Client {
         Err(self.refusal(response).await.into_error(Some((name, text))))
     }
 
-    /// Sends bytes.
-    pub(crate) async fn upload<T: DeserializeOwned>(&self, path: &str, bytes: Vec<u8>) -> CliResult<T> {
-        let request = self.request(Method::POST, path).header("content-type", "application/wasm").body(bytes);
+    /// Sends a plugin, with what proves it.
+    pub(crate) async fn upload<T: DeserializeOwned>(&self, path: &str, bytes: Vec<u8>, papers: &GivenPapers) -> CliResult<T> {
+        let mut request = self.request(Method::POST, path).header("content-type", "application/wasm").body(bytes);
+        if let Some(signature) = &papers.signature {
+            request = request.header("bulkhead-signature", STANDARD.encode(signature));
+        }
+        if let Some(manifest) = &papers.manifest {
+            request = request.header("bulkhead-manifest", STANDARD.encode(manifest));
+        }
         let response = self.send(request.timeout(ANSWER_LIMIT)).await?;
         self.read(response).await
     }

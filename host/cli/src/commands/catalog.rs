@@ -1,6 +1,6 @@
 //! The client commands about definitions, plugins and statistics.
 
-use bulkhead_api::model::{Definition, DefinitionSummary, Plugin, PluginDetail, Statistics, Validation};
+use bulkhead_api::model::{Definition, DefinitionSummary, Plugin, PluginDetail, Provenance, Statistics, Validation};
 use reqwest::Method;
 use serde_json::json;
 
@@ -8,7 +8,7 @@ use super::plugin;
 use super::runs::segment;
 use crate::args::{ClientArgs, DefinitionsArgs, DefinitionsCommand, PluginsArgs, PluginsCommand};
 use crate::client::Client;
-use crate::embedded::plugins::name_of_file;
+use crate::embedded::plugins::{name_of_file, papers};
 use crate::error::{CliError, CliResult, InvalidDefinition};
 use crate::exit_codes;
 use crate::output::table::{Cell, Table};
@@ -34,16 +34,17 @@ pub(crate) async fn plugins(args: PluginsArgs, output: &Output) -> CliResult<u8>
             let plugins: Vec<Plugin> = client.list("/plugins", &[], ALL).await?;
             output.result(&plugins, |plugins| plugin_table(plugins, output))?;
         }
-        PluginsCommand::Upload { files, name } => {
-            if name.is_some() && files.len() > 1 {
-                return Err(CliError::usage("`--name` is for one file: upload the others apart"));
+        PluginsCommand::Upload { files, name, signature } => {
+            if (name.is_some() || signature.is_some()) && files.len() > 1 {
+                return Err(CliError::usage("`--name` and `--signature` are for one file: upload the others apart"));
             }
             let mut plugins: Vec<Plugin> = Vec::new();
             for file in files {
                 let bytes = std::fs::read(&file).map_err(CliError::read(&file))?;
                 let name = name.clone().or_else(|| name_of_file(&file).map(|name| name.to_string()));
                 let query = name.map(|name| format!("?name={}", segment(&name))).unwrap_or_default();
-                plugins.push(client.upload(&format!("/plugins{query}"), bytes).await?);
+                let papers = papers(&file, signature.as_deref())?;
+                plugins.push(client.upload(&format!("/plugins{query}"), bytes, &papers).await?);
             }
             output.result(&plugins, |plugins| plugin_table(plugins, output))?;
         }
@@ -52,7 +53,12 @@ pub(crate) async fn plugins(args: PluginsArgs, output: &Output) -> CliResult<u8>
             output.result(&plugin, |detail| {
                 let schema: serde_json::Value = serde_json::from_str(detail.config_schema.get()).unwrap_or_default();
                 let Plugin { name, version, summary, digest, .. } = &detail.plugin;
-                format!("{name} {version}: {summary}\n{digest}\n\nConfiguration\n{schema:#}")
+                let Provenance { source, manifests, signed_by } = &detail.provenance;
+                let source = source.iter().map(|source| format!("\nfrom {source}"));
+                let manifests = manifests.iter().map(|manifest| format!("\nmanifest {manifest}"));
+                let signed = signed_by.iter().map(|who| format!("\nsigned by {who}"));
+                let provenance: String = source.chain(manifests).chain(signed).collect();
+                format!("{name} {version}: {summary}\n{digest}{provenance}\n\nConfiguration\n{schema:#}")
             })?;
         }
         PluginsCommand::Remove { name } => client.delete(&format!("/plugins/{}", segment(&name))).await?,

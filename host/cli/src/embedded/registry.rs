@@ -1,10 +1,14 @@
 //! Registries: who asks them, as the ecosystem's tools keep it.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use bulkhead_engine::egress::Egress;
+use bulkhead_engine::signature::TrustedKeys;
 use bulkhead_registry::{Credentials, Login, RegistryClient};
 use docker_credential::{CredentialRetrievalError, DockerCredential, get_credential, get_podman_credential};
+
+use crate::error::{CliError, CliResult};
 
 /// What Docker calls its own registry in its file of credentials.
 const DOCKER: (&str, &str) = ("docker.io", "https://index.docker.io/v1/");
@@ -15,6 +19,15 @@ const AUTH_FILE: &str = "REGISTRY_AUTH_FILE";
 pub(crate) fn client(egress: Arc<dyn Egress>) -> RegistryClient {
     let credentials: Credentials = Arc::new(credentials);
     RegistryClient::new(egress, credentials, bulkhead_api::ApiConfig::default().upload_limit as u64)
+}
+
+/// The keys that plugins must be signed with.
+pub(crate) fn trusted_keys(file: &Path) -> CliResult<TrustedKeys> {
+    let text = std::fs::read_to_string(file).map_err(CliError::read(file))?;
+    TrustedKeys::read(&text).map_err(|error| {
+        let message = format!("{} holds no keys: {error}", file.display());
+        CliError::usage_help(message, "`minisign -G` makes a pair; put the text of the minisign.pub of each signer into the file")
+    })
 }
 
 /// Who asks a registry: from the file that REGISTRY_AUTH_FILE names, or else from Docker's, or Podman's, with their helpers.

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use bulkhead_core::id::Digest;
 use bulkhead_core::name::Name;
-use bulkhead_engine::store::{DefinitionRecord, PluginRecord, StoreError, TokenRecord};
+use bulkhead_engine::store::{DefinitionRecord, Papers, PluginRecord, StoreError, TokenRecord};
 use bytes::Bytes;
 
 use super::{list, page, table};
@@ -62,6 +62,17 @@ pub(crate) fn plugins(kv: &dyn KvRead) -> Tx<Vec<PluginRecord>> {
         Ok(ControlFlow::Continue(()))
     })?;
     Ok(found)
+}
+
+/// The plugin that a manifest names: the first of those that its component is.
+pub(crate) fn pinned_plugin(kv: &dyn KvRead, manifest: Digest) -> Tx<PluginRecord> {
+    let component: Digest = record::load(kv, &keys::plugin_pin(manifest))?.ok_or(StoreError::NotFound("plugin"))?;
+    let key = kv::keys_of(kv, &keys::plugin_digests(component).prefix(), 1)?.pop().ok_or(StoreError::NotFound("plugin"))?;
+    plugin_of(kv, keys::Fields::of(key.bytes(), 33).text()?, component)
+}
+
+pub(crate) fn papers(kv: &dyn KvRead, component: Digest) -> Tx<Papers> {
+    Ok(record::load(kv, &keys::plugin_papers(component))?.unwrap_or_default())
 }
 
 pub(crate) fn component(kv: &dyn KvRead, digest: Digest) -> Tx<Bytes> {

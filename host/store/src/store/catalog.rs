@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bulkhead_core::definition::standing;
 use bulkhead_core::id::Digest;
 use bulkhead_core::name::Name;
-use bulkhead_engine::store::{Catalog, DefinitionRecord, PluginRecord, StoreFuture, TokenRecord};
+use bulkhead_engine::store::{Catalog, DefinitionRecord, Papers, PluginRecord, StoreFuture, TokenRecord};
 use bytes::Bytes;
 
 use super::{Cost, KvStore};
@@ -52,6 +52,22 @@ impl<K: 'static> Catalog for KvStore<K> {
 
     fn component(&self, digest: Digest) -> StoreFuture<'_, Bytes> {
         self.read(Cost::Range, move |kv| read::component(kv, digest))
+    }
+
+    fn pin_plugin(&self, plugin: PluginRecord, component: Bytes) -> StoreFuture<'_, PluginRecord> {
+        self.write("pin_plugin", component.len(), move |txn| txn.pin_plugin(plugin, &component))
+    }
+
+    fn pinned_plugin(&self, manifest: Digest) -> StoreFuture<'_, PluginRecord> {
+        self.read(Cost::Point, move |kv| read::pinned_plugin(kv, manifest))
+    }
+
+    fn put_papers(&self, component: Digest, papers: Papers) -> StoreFuture<'_, ()> {
+        self.write("put_papers", 0, move |txn| txn.put_papers(component, papers))
+    }
+
+    fn papers(&self, component: Digest) -> StoreFuture<'_, Papers> {
+        self.read(Cost::Point, move |kv| read::papers(kv, component))
     }
 
     fn delete_plugin(&self, name: Name) -> StoreFuture<'_, ()> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bulkhead_core::definition::Standing;
 use bulkhead_core::id::Digest;
 use bulkhead_core::name::Name;
-use bulkhead_engine::store::{DefinitionRecord, MAX_OLD_VERSIONS, PluginRecord, StoreError, TokenRecord};
+use bulkhead_engine::store::{DefinitionRecord, MAX_MANIFESTS, MAX_OLD_VERSIONS, Papers, PluginRecord, StoreError, TokenRecord};
 use bytes::Bytes;
 
 use super::Txn;
@@ -62,27 +62,50 @@ impl Txn<'_> {
 
     /// Stores a plugin and makes its name mean it.
     pub(crate) fn put_plugin(&mut self, plugin: PluginRecord, component: &Bytes) -> Tx<PluginRecord> {
-        let version = keys::plugin_version(plugin.name.as_str(), plugin.digest);
-        let record = match self.load(&version)? {
-            Some(known) => known,
-            None => {
-                self.put(&keys::component(plugin.digest), component)?;
-                self.put_record(&version, &plugin)?;
-                self.put(&keys::plugin_digest(plugin.digest, plugin.name.as_str()), &[])?;
-                plugin
-            }
-        };
+        let record = self.pin_plugin(plugin, component)?;
         self.put_record(&keys::plugin_name(record.name.as_str()), &record.digest)?;
         Ok(record)
     }
 
+    /// Stores a plugin that no name means.
+    pub(crate) fn pin_plugin(&mut self, plugin: PluginRecord, component: &Bytes) -> Tx<PluginRecord> {
+        let version = keys::plugin_version(plugin.name.as_str(), plugin.digest);
+        if let Some(known) = self.load(&version)? {
+            return Ok(known);
+        }
+        self.put(&keys::component(plugin.digest), component)?;
+        self.put_record(&version, &plugin)?;
+        self.put(&keys::plugin_digest(plugin.digest, plugin.name.as_str()), &[])?;
+        Ok(plugin)
+    }
+
+    /// Adds to what proves a component.
+    pub(crate) fn put_papers(&mut self, component: Digest, papers: Papers) -> Tx<()> {
+        let mut known = read::catalog::papers(self.kv, component)?;
+        for manifest in papers.manifests {
+            if !known.manifests.contains(&manifest) {
+                known.manifests.push(manifest);
+                self.put_record(&keys::plugin_pin(manifest), &component)?;
+            }
+        }
+        let too_many = known.manifests.len().saturating_sub(MAX_MANIFESTS);
+        for manifest in known.manifests.drain(..too_many) {
+            self.remove(&keys::plugin_pin(manifest))?;
+        }
+        known.source = papers.source.or(known.source);
+        if papers.signature.is_some() {
+            (known.signature, known.signed_by) = (papers.signature, papers.signed_by);
+        }
+        self.put_record(&keys::plugin_papers(component), &known)
+    }
+
     /// Removes a plugin with all components that its name ever meant, unless a run that has not ended uses one of them.
     pub(crate) fn delete_plugin(&mut self, name: &Name) -> Tx<()> {
-        let latest = keys::plugin_name(name.as_str());
-        if !kv::exists(self.kv, &latest)? {
+        // The name need not mean any of them: what is pinned has none.
+        let versions = kv::keys_of(self.kv, &keys::plugin_versions(name.as_str()).prefix(), usize::MAX)?;
+        if versions.is_empty() {
             return Err(StoreError::NotFound("plugin").into());
         }
-        let versions = kv::keys_of(self.kv, &keys::plugin_versions(name.as_str()).prefix(), usize::MAX)?;
         let digest = |key: &keys::Key| keys::Fields::of(key.bytes(), 2 + name.as_str().len()).digest();
         for version in &versions {
             let runs = self.uses(UseKind::Plugin, digest(version)?)?;
@@ -97,7 +120,7 @@ impl Txn<'_> {
             self.remove(&keys::plugin_digest(digest, name.as_str()))?;
             self.drop_component(digest)?;
         }
-        self.remove(&latest)
+        self.remove(&keys::plugin_name(name.as_str()))
     }
 
     /// Removes a component that has no name any more.
@@ -105,6 +128,10 @@ impl Txn<'_> {
         if kv::exists_in(self.kv, &keys::plugin_digests(digest).prefix())? {
             return Ok(());
         }
+        for manifest in read::catalog::papers(self.kv, digest)?.manifests {
+            self.remove(&keys::plugin_pin(manifest))?;
+        }
+        self.remove(&keys::plugin_papers(digest))?;
         self.remove(&keys::component(digest))
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bulkhead_core::id::Digest;
 use bulkhead_core::time::Timestamp;
-use bulkhead_engine::store::{MAX_OLD_VERSIONS, PluginRecord, Role, StoreError, TokenRecord};
+use bulkhead_engine::store::{MAX_MANIFESTS, MAX_OLD_VERSIONS, Papers, PluginRecord, Role, StoreError, TokenRecord};
 use bytes::Bytes;
 
 use crate::fixture::{Fixture, name, plan};
@@ -85,6 +85,42 @@ pub(crate) async fn a_plugin_name_means_the_latest_upload(f: &mut Fixture) {
     assert_eq!(store.component(Digest::from_bytes([1; 32])).await.unwrap(), Bytes::from_static(b"one"));
     store.delete_plugin(name("p2")).await.unwrap();
     assert!(matches!(store.component(Digest::from_bytes([1; 32])).await, Err(StoreError::NotFound("component"))));
+}
+
+pub(crate) async fn a_pinned_plugin_takes_no_name_and_goes_with_its_papers(f: &mut Fixture) {
+    let store = f.store();
+    let digest = |byte| Digest::from_bytes([byte; 32]);
+    let manifests = |bytes: &[u8]| Papers { manifests: bytes.iter().map(|&byte| digest(byte)).collect(), ..Papers::default() };
+    // Papers may come before what they are of.
+    store.put_papers(digest(1), Papers { signature: Some("signed".into()), ..manifests(&[101]) }).await.unwrap();
+    assert!(matches!(store.pinned_plugin(digest(101)).await, Err(StoreError::NotFound("plugin"))));
+    store.put_plugin(plugin("p", 2), Bytes::from_static(b"two")).await.unwrap();
+    store.pin_plugin(plugin("p", 1), Bytes::from_static(b"one")).await.unwrap();
+    assert_eq!(store.plugin(name("p")).await.unwrap(), plugin("p", 2));
+    assert_eq!(store.pinned_plugin(digest(101)).await.unwrap(), plugin("p", 1));
+    assert_eq!(store.component(digest(1)).await.unwrap(), Bytes::from_static(b"one"));
+    // What is said later adds to it.
+    store.put_papers(digest(1), Papers { source: Some("oci://r/p".into()), ..manifests(&[101, 102]) }).await.unwrap();
+    let papers = store.papers(digest(1)).await.unwrap();
+    assert_eq!((papers.signature.as_deref(), papers.source.as_deref()), (Some("signed"), Some("oci://r/p")));
+    assert_eq!(papers.manifests, [digest(101), digest(102)]);
+    // Uploaded under another name it is both.
+    store.put_plugin(plugin("q", 1), Bytes::from_static(b"one")).await.unwrap();
+    store.delete_plugin(name("p")).await.unwrap();
+    assert_eq!(store.pinned_plugin(digest(102)).await.unwrap(), plugin("q", 1));
+    store.delete_plugin(name("q")).await.unwrap();
+    assert!(matches!(store.pinned_plugin(digest(102)).await, Err(StoreError::NotFound("plugin"))));
+    assert_eq!(store.papers(digest(1)).await.unwrap(), Papers::default());
+    // A plugin that no name means is removed by its own.
+    store.pin_plugin(plugin("p", 1), Bytes::from_static(b"one")).await.unwrap();
+    store.delete_plugin(name("p")).await.unwrap();
+    assert!(matches!(store.component(digest(1)).await, Err(StoreError::NotFound("component"))));
+    // There is a bound; the first go first.
+    for byte in 0..=u8::try_from(MAX_MANIFESTS).unwrap() {
+        store.put_papers(digest(9), manifests(&[byte])).await.unwrap();
+    }
+    let papers = store.papers(digest(9)).await.unwrap();
+    assert_eq!((papers.manifests.len(), papers.manifests[0]), (MAX_MANIFESTS, digest(1)));
 }
 
 pub(crate) async fn a_plugin_in_use_is_not_removed(f: &mut Fixture) {

@@ -109,6 +109,7 @@ suite! {
         definitions_have_versions,
         earlier_versions_of_a_definition_are_kept,
         a_plugin_name_means_the_latest_upload,
+        a_pinned_plugin_takes_no_name_and_goes_with_its_papers,
         a_plugin_in_use_is_not_removed,
         tokens_are_found_by_their_secret,
     }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use crate::args::{PullArgs, PushArgs};
-use crate::embedded::plugins::{MANIFEST, SIGNATURE, beside, read_beside};
+use crate::embedded::plugins::{MANIFEST, SIGNATURE, beside, papers};
 use crate::embedded::{egress, registry};
 use crate::error::{CliError, CliResult};
 use crate::exit_codes;
@@ -44,10 +44,7 @@ pub(crate) async fn push(args: PushArgs, output: &Output) -> CliResult<u8> {
         Form::Component => Some(adapted.interfaces().map_err(|error| CliError::usage(format!("{}: {error}", file.display())))?),
         Form::TypedModule | Form::Module => None,
     };
-    let signature = match signature {
-        Some(file) => Some(std::fs::read_to_string(&file).map_err(CliError::read(&file))?),
-        None => read_beside(&file, SIGNATURE)?.map(|text| String::from_utf8_lossy(&text).into_owned()),
-    };
+    let signature = papers(&file, signature.as_deref())?.signature;
     let signed = signature.is_some();
     let description = Description {
         created: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
