@@ -644,7 +644,11 @@ pub(crate) struct PluginsArgs {
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum PluginsCommand {
     /// List plugins
-    List,
+    List {
+        /// Those that were pulled from registries, which definitions refer to by what they are pinned to.
+        #[arg(long)]
+        pinned: bool,
+    },
     /// Upload components, core modules or WASI commands
     Upload {
         /// The files.

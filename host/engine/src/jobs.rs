@@ -322,7 +322,7 @@ impl Jobs {
     /// # Errors
     /// As [`Self::trigger`].
     pub async fn run(&self, text: &str, request: RunRequest) -> Result<Started, JobError> {
-        let definition = self.runnable(text).await?;
+        let definition = self.runnable(text, true).await?;
         let parameters = parameters(request.parameters, &definition.inputs)?;
         definition.inputs.check_files(request.files.keys()).map_err(JobError::Inputs)?;
         self.check_files(&request.files).await?;
@@ -353,7 +353,8 @@ impl Jobs {
 
     /// The run that a definition's schedule starts.
     pub(crate) async fn scheduled(&self, text: &str, random: u128) -> Result<NewRun, JobError> {
-        let definition = self.runnable(text).await?;
+        // Pulling would hold up the fires of others. What is stored was pulled then.
+        let definition = self.runnable(text, false).await?;
         let schedule = definition.schedule.as_ref().ok_or(StoreError::NotFound("schedule"))?;
         Ok(NewRun {
             id: RunId::new(self.store.now(), random),
@@ -366,9 +367,9 @@ impl Jobs {
         })
     }
 
-    /// A definition that can be run now.
-    async fn runnable(&self, text: &str) -> Result<Arc<Definition>, JobError> {
-        let definition = self.check_and_pull(text).await?;
+    /// A definition that can be run now; with `pull`, what it refers to in registries and is not here is pulled.
+    async fn runnable(&self, text: &str, pull: bool) -> Result<Arc<Definition>, JobError> {
+        let definition = self.check_with(text, pull).await?;
         if !definition.enabled {
             return Err(JobError::Disabled(definition.id.clone()));
         }

@@ -253,6 +253,8 @@ pub trait Catalog: Send + Sync + 'static {
     fn pin_plugin(&self, plugin: PluginRecord, component: Bytes) -> StoreFuture<'_, PluginRecord>;
     /// The plugin whose manifest in a registry has this digest, wherever it came from.
     fn pinned_plugin(&self, manifest: Digest) -> StoreFuture<'_, PluginRecord>;
+    /// The plugins that are pinned and that no name means, in the order of their names, each with its papers.
+    fn pinned_plugins(&self) -> StoreFuture<'_, Vec<(PluginRecord, Papers)>>;
     /// Stores what proves a component, beside what is known of that. The component need not be there yet: papers say something of
     /// bytes, and not who has them. They go with the component.
     fn put_papers(&self, component: Digest, papers: Papers) -> StoreFuture<'_, ()>;

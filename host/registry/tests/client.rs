@@ -78,8 +78,7 @@ impl Fake {
 }
 
 fn client() -> RegistryClient {
-    let credentials: Credentials =
-        Arc::new(|_| Ok(Some(Login { user: "ann".to_owned(), password: "secret".to_owned() })));
+    let credentials: Credentials = Arc::new(|_| Ok(Some(Login { user: "ann".to_owned(), password: "secret".to_owned() })));
     let egress = HttpEgress::new(EgressConfig::default(), Arc::new(SystemResolver::default()), Handle::current()).unwrap();
     RegistryClient::new(Arc::new(egress), credentials, MAX)
 }

@@ -480,9 +480,13 @@ pub(crate) fn plugin_papers(component: Digest) -> Key {
     Key::tagged(Tree::Catalog, Tag::PluginPapers).with(component.as_bytes())
 }
 
+pub(crate) fn plugin_pins() -> Key {
+    Key::tagged(Tree::Catalog, Tag::PluginPin)
+}
+
 /// The component that a manifest in a registry names.
 pub(crate) fn plugin_pin(manifest: Digest) -> Key {
-    Key::tagged(Tree::Catalog, Tag::PluginPin).with(manifest.as_bytes())
+    plugin_pins().with(manifest.as_bytes())
 }
 
 pub(crate) fn plugin_digest(digest: Digest, name: &str) -> Key {

@@ -61,7 +61,8 @@ impl OciRegistry {
         let mut said = BufReader::new(child.stderr.take().expect("stderr is piped")).lines().map_while(Result::ok);
         let mut before = Vec::new();
         let host = said.find_map(|line| {
-            let host = line.split("listening on ").nth(1).map(|rest| rest.chars().take_while(|char| *char != '"').collect::<String>());
+            let host =
+                line.split("listening on ").nth(1).map(|rest| rest.chars().take_while(|char| *char != '"').collect::<String>());
             before.push(line);
             host.map(|host| host.trim_end_matches(',').to_owned())
         });

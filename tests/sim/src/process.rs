@@ -19,8 +19,8 @@ use bulkhead_engine::files::{ArtifactPlace, ArtifactRecord, Content, ContentWrit
 use bulkhead_engine::store::{
     Catalog, ClaimRequest, Claims, Completion, CreatedRun, DefinitionRecord, DeliveryRequest, DueSchedules, Fire, Fired,
     HookRecord, Hooks, Housekeeping, Journal, LeasedDeliveries, LetterGroup, LetterRun, Letters, LogPage, LogQuery, LogRecord,
-    NewRun, Papers, PluginRecord, Queue, Retention, RunFilter, RunView, Schedules, Settlement, Signal, Spawned, Statistics, Store,
-    StoreError, StoreFuture, StoreResult, Summoned, Summons, TaskFilter, TaskOrder, TaskSpec, TaskView, TokenRecord,
+    NewRun, Papers, PluginRecord, Queue, Retention, RunFilter, RunView, Schedules, Settlement, Signal, Spawned, Statistics,
+    Store, StoreError, StoreFuture, StoreResult, Summoned, Summons, TaskFilter, TaskOrder, TaskSpec, TaskView, TokenRecord,
 };
 use bulkhead_store::MemoryStore;
 use bytes::Bytes;
@@ -469,6 +469,9 @@ impl Catalog for ProcessStore {
     }
     fn pinned_plugin(&self, manifest: Digest) -> StoreFuture<'_, PluginRecord> {
         self.inner.pinned_plugin(manifest)
+    }
+    fn pinned_plugins(&self) -> StoreFuture<'_, Vec<(PluginRecord, Papers)>> {
+        self.inner.pinned_plugins()
     }
     fn put_papers(&self, component: Digest, papers: Papers) -> StoreFuture<'_, ()> {
         self.inner.put_papers(component, papers)

@@ -23,6 +23,9 @@ pub struct Plugin {
     pub size_bytes: u64,
     /// When it was uploaded.
     pub uploaded_at: Time,
+    /// The reference that it was pulled by, in the list of those that are pinned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
 }
 
 /// A plugin with the schema of its configuration.
@@ -62,6 +65,7 @@ impl From<&PluginRecord> for Plugin {
             digest: record.digest.to_string(),
             size_bytes: record.size,
             uploaded_at: record.uploaded_at.into(),
+            source: None,
         }
     }
 }

@@ -24,13 +24,31 @@ const MANIFEST: &str = "bulkhead-manifest";
 /// The largest manifest that comes in a header, in bytes: those of one layer have about 500, and annotations.
 const MAX_MANIFEST_HEADER: usize = 16 << 10;
 
+/// Which plugins.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct PluginsQuery {
+    /// Those that are pinned and that no name means.
+    pinned: bool,
+}
+
 /// List plugins
 ///
-/// What each name means now, in the order of the names.
-#[utoipa::path(get, path = "/api/v1/plugins", tag = "plugins", responses((status = OK, body = Page<Plugin>)))]
-pub(crate) async fn list(State(state): State<ApiState>) -> ApiResult<Response> {
-    let plugins = state.store.plugins().await?;
-    Ok(json(&Page { items: plugins.iter().map(Plugin::from).collect(), next: None }))
+/// What each name means now, in the order of the names; or with `pinned` those that were pulled from registries, which definitions refer
+/// to by what they are pinned to.
+#[utoipa::path(get, path = "/api/v1/plugins", tag = "plugins", params(PluginsQuery), responses((status = OK, body = Page<Plugin>)))]
+pub(crate) async fn list(State(state): State<ApiState>, Query(query): Query<PluginsQuery>) -> ApiResult<Response> {
+    let items = if query.pinned {
+        let pinned = state.store.pinned_plugins().await?;
+        pinned
+            .into_iter()
+            .map(|(plugin, papers)| Plugin { source: papers.source.map(String::from), ..(&plugin).into() })
+            .collect()
+    } else {
+        state.store.plugins().await?.iter().map(Plugin::from).collect()
+    };
+    Ok(json(&Page { items, next: None }))
 }
 
 /// What an upload is called.

@@ -1,6 +1,6 @@
 //! The client commands about definitions, plugins and statistics.
 
-use bulkhead_api::model::{Definition, DefinitionSummary, Plugin, PluginDetail, Provenance, Statistics, Validation};
+use bulkhead_api::model::{Definition, DefinitionSummary, Page, Plugin, PluginDetail, Provenance, Statistics, Validation};
 use reqwest::Method;
 use serde_json::json;
 
@@ -20,7 +20,7 @@ const ALL: usize = 100_000;
 /// Lists plugins, or what the subcommand says.
 pub(crate) async fn plugins(args: PluginsArgs, output: &Output) -> CliResult<u8> {
     let client = Client::new(&args.client)?;
-    match args.command.unwrap_or(PluginsCommand::List) {
+    match args.command.unwrap_or(PluginsCommand::List { pinned: false }) {
         PluginsCommand::Push(args) => return plugin::registry::push(args, output).await,
         PluginsCommand::Pull(args) => return plugin::registry::pull(args, output).await,
         PluginsCommand::New(args) => return plugin::new::new(&args, output),
@@ -30,9 +30,13 @@ pub(crate) async fn plugins(args: PluginsArgs, output: &Output) -> CliResult<u8>
         PluginsCommand::Bench(args) => return plugin::bench::bench(args, output).await,
         PluginsCommand::Profile(args) => return plugin::profile::profile(args, output).await,
         PluginsCommand::Dev(args) => return plugin::dev::dev(args, output).await,
-        PluginsCommand::List => {
+        PluginsCommand::List { pinned: false } => {
             let plugins: Vec<Plugin> = client.list("/plugins", &[], ALL).await?;
             output.result(&plugins, |plugins| plugin_table(plugins, output))?;
+        }
+        PluginsCommand::List { pinned: true } => {
+            let pinned: Page<Plugin> = client.get("/plugins", &[("pinned", "true")]).await?;
+            output.result(&pinned.items, |plugins| pinned_table(plugins, output))?;
         }
         PluginsCommand::Upload { files, name, signature } => {
             if (name.is_some() || signature.is_some()) && files.len() > 1 {
@@ -64,6 +68,19 @@ pub(crate) async fn plugins(args: PluginsArgs, output: &Output) -> CliResult<u8>
         PluginsCommand::Remove { name } => client.delete(&format!("/plugins/{}", segment(&name))).await?,
     }
     Ok(exit_codes::SUCCEEDED)
+}
+
+fn pinned_table(plugins: &[Plugin], output: &Output) -> String {
+    let mut table = Table::new(&["plugin", "version", ">size", "reference"]);
+    for plugin in plugins {
+        table.row(vec![
+            Cell::text(&plugin.name),
+            Cell::text(&plugin.version),
+            Cell::number(format::bytes(plugin.size_bytes)),
+            Cell::text(plugin.source.as_deref().unwrap_or("uploaded")),
+        ]);
+    }
+    if table.is_empty() { "no plugins".to_owned() } else { table.render(output.paint()) }
 }
 
 fn plugin_table(plugins: &[Plugin], output: &Output) -> String {

@@ -1,5 +1,6 @@
 //! Definitions, plugins and tokens.
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use bulkhead_core::id::Digest;
@@ -69,6 +70,26 @@ pub(crate) fn pinned_plugin(kv: &dyn KvRead, manifest: Digest) -> Tx<PluginRecor
     let component: Digest = record::load(kv, &keys::plugin_pin(manifest))?.ok_or(StoreError::NotFound("plugin"))?;
     let key = kv::keys_of(kv, &keys::plugin_digests(component).prefix(), 1)?.pop().ok_or(StoreError::NotFound("plugin"))?;
     plugin_of(kv, keys::Fields::of(key.bytes(), 33).text()?, component)
+}
+
+/// The plugins that are pinned and that no name means, in the order of their names.
+pub(crate) fn pinned_plugins(kv: &dyn KvRead) -> Tx<Vec<(PluginRecord, Papers)>> {
+    let mut components = BTreeSet::new();
+    kv.scan(&keys::plugin_pins().prefix(), Direction::Forward, &mut |_, value| {
+        components.insert(record::decode::<Digest>(value)?);
+        Ok(ControlFlow::Continue(()))
+    })?;
+    let mut found = Vec::new();
+    for component in components {
+        for key in kv::keys_of(kv, &keys::plugin_digests(component).prefix(), usize::MAX)? {
+            let name = keys::Fields::of(key.bytes(), 33).text()?;
+            if record::load(kv, &keys::plugin_name(name))? != Some(component) {
+                found.push((plugin_of(kv, name, component)?, papers(kv, component)?));
+            }
+        }
+    }
+    found.sort_by(|(a, _), (b, _)| (&a.name, a.digest).cmp(&(&b.name, b.digest)));
+    Ok(found)
 }
 
 pub(crate) fn papers(kv: &dyn KvRead, component: Digest) -> Tx<Papers> {

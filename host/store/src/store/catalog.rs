@@ -62,6 +62,10 @@ impl<K: 'static> Catalog for KvStore<K> {
         self.read(Cost::Point, move |kv| read::pinned_plugin(kv, manifest))
     }
 
+    fn pinned_plugins(&self) -> StoreFuture<'_, Vec<(PluginRecord, Papers)>> {
+        self.read(Cost::Range, read::pinned_plugins)
+    }
+
     fn put_papers(&self, component: Digest, papers: Papers) -> StoreFuture<'_, ()> {
         self.write("put_papers", 0, move |txn| txn.put_papers(component, papers))
     }

@@ -99,6 +99,8 @@ pub(crate) async fn a_pinned_plugin_takes_no_name_and_goes_with_its_papers(f: &m
     assert_eq!(store.plugin(name("p")).await.unwrap(), plugin("p", 2));
     assert_eq!(store.pinned_plugin(digest(101)).await.unwrap(), plugin("p", 1));
     assert_eq!(store.component(digest(1)).await.unwrap(), Bytes::from_static(b"one"));
+    let pinned = store.pinned_plugins().await.unwrap();
+    assert_eq!(pinned.iter().map(|(plugin, _)| plugin.clone()).collect::<Vec<_>>(), [plugin("p", 1)]);
     // What is said later adds to it.
     store.put_papers(digest(1), Papers { source: Some("oci://r/p".into()), ..manifests(&[101, 102]) }).await.unwrap();
     let papers = store.papers(digest(1)).await.unwrap();
@@ -107,6 +109,7 @@ pub(crate) async fn a_pinned_plugin_takes_no_name_and_goes_with_its_papers(f: &m
     // Uploaded under another name it is both.
     store.put_plugin(plugin("q", 1), Bytes::from_static(b"one")).await.unwrap();
     store.delete_plugin(name("p")).await.unwrap();
+    assert_eq!(store.pinned_plugins().await.unwrap(), []);
     assert_eq!(store.pinned_plugin(digest(102)).await.unwrap(), plugin("q", 1));
     store.delete_plugin(name("q")).await.unwrap();
     assert!(matches!(store.pinned_plugin(digest(102)).await, Err(StoreError::NotFound("plugin"))));

@@ -98,6 +98,8 @@ async fn what_is_pushed_is_pulled_as_it_was_and_lies_there_as_others_expect() {
     let pinned = push(&file, &registry, "team/noop:1.0");
     let (_, digest) = pinned.split_once('@').expect("it is pinned");
 
+    assert_eq!(push(&file, &registry, "team/noop:again"), pinned, "the same file has the same digest");
+
     let by_tag = format!("oci://{}/team/noop:1.0", registry.host());
     for reference in [&by_tag, &pinned] {
         let pulled = call(&["plugin", "pull", reference, "-o", &place.text("pulled.wasm")]);
@@ -149,6 +151,9 @@ async fn a_pinned_plugin_runs_and_needs_no_registry_once_it_is_here() {
     api.put_definition("job", &definition(&pinned)).await.ok();
     assert_eq!(api.get("/plugins/noop").await.status, StatusCode::NOT_FOUND);
     run(&api).await;
+    let listed = server.call(&["plugins", "list", "--pinned", "--json"]);
+    let listed: Value = serde_json::from_slice(&listed.stdout).unwrap();
+    assert_eq!((&listed[0]["name"], &listed[0]["source"], &listed[1]), (&json!("noop"), &json!(pinned), &Value::Null));
 
     drop(registry);
     run(&api).await;
@@ -242,8 +247,11 @@ async fn a_registry_that_wants_a_login_gets_the_one_that_other_tools_use() {
     // The file that is named comes first, with a password that is wrong.
     registry.write_credentials(&place.at("auth.json"), "YW5uOndyb25n");
     let pull = ["plugin", "pull", &pinned, "-o", &place.text("x.wasm")];
-    let output =
-        bulkhead(&pull).env("REGISTRY_AUTH_FILE", place.at("auth.json")).env("DOCKER_CONFIG", place.at("docker")).output().unwrap();
+    let output = bulkhead(&pull)
+        .env("REGISTRY_AUTH_FILE", place.at("auth.json"))
+        .env("DOCKER_CONFIG", place.at("docker"))
+        .output()
+        .unwrap();
     assert_eq!(output.status.code(), Some(5), "{}", said(&output));
 
     let env = vec![("REGISTRY_AUTH_FILE".to_owned(), place.text("docker/config.json"))];

@@ -47,13 +47,23 @@ pub(crate) async fn push(args: PushArgs, output: &Output) -> CliResult<u8> {
     let signature = papers(&file, signature.as_deref())?.signature;
     let signed = signature.is_some();
     let description = Description {
-        created: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        created: created()?,
         interfaces: interfaces.map(|found| Interfaces { exports: found.exports, imports: found.imports }),
         signature,
     };
     let client = registry::client(egress::open(&way_out)?);
     let pushed = client.push(&reference, component.clone(), description).await.map_err(refused)?;
     tell(output, &file, &reference.pinned(pushed), &component, signed)
+}
+
+/// When an artifact was made, as it says: what SOURCE_DATE_EPOCH says, or else always the same. So the same file has the same digest
+/// however often it is pushed, and what is pinned to it stays pinned to the newest manifest of its tag.
+fn created() -> CliResult<String> {
+    let Some(text) = std::env::var_os("SOURCE_DATE_EPOCH") else { return Ok("1970-01-01T00:00:00Z".to_owned()) };
+    let seconds = text.to_str().and_then(|text| text.parse().ok());
+    let time = seconds.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
+    let time = time.ok_or_else(|| CliError::usage("SOURCE_DATE_EPOCH is no number of seconds since 1970"))?;
+    Ok(time.to_string())
 }
 
 /// Pulls an artifact into a file, with what proves it beside.
