@@ -55,8 +55,12 @@ build: tools ## Builds the host with optimised dependencies into target/debug
 release: tools ## Builds the host as it is meant to run: target/release/bulkhead
 	cargo build --locked --release -p bulkhead
 
+.PHONY: test-tools
+test-tools: ## Brings a real registry and minisign for the tests, into target/test-tools
+	tests/e2e/tools.sh
+
 .PHONY: host-test
-host-test: build plugins languages smith ## Runs the host's tests, those of the real binary with real plugins among them
+host-test: build plugins languages smith test-tools ## Runs the host's tests, those of the real binary with real plugins among them
 	if cargo nextest --version >/dev/null 2>&1; then \
 	  cargo nextest run --locked --workspace --no-fail-fast; \
 	else \

@@ -90,6 +90,8 @@ kinds! {
     MemoryBudget = "memory-budget", UNPROCESSABLE_ENTITY, "A step may use more memory than there is";
     /// The component is no plugin; `failure` says why.
     InvalidPlugin = "invalid-plugin", UNPROCESSABLE_ENTITY, "The component is no valid plugin";
+    /// The plugin is not signed by whom the server trusts, or what came with it is not its own.
+    UntrustedPlugin = "untrusted-plugin", UNPROCESSABLE_ENTITY, "The plugin is not proven";
     /// The token must not be made or removed.
     InvalidToken = "invalid-token", UNPROCESSABLE_ENTITY, "The token is not possible";
     /// The hook's URL, events or secret are wrong.
@@ -262,6 +264,9 @@ impl From<JobError> for ApiError {
                 let mut refusal = Self::new(kind, error.to_string());
                 refusal.0.inputs = wrong.iter().map(Into::into).collect();
                 refusal
+            }
+            JobError::Signature(_) | JobError::Manifest(_) | JobError::Registry(_) => {
+                Self::new(ProblemKind::UntrustedPlugin, error.to_string())
             }
             JobError::Plugin(failure) => {
                 let mut refusal = Self::new(ProblemKind::InvalidPlugin, failure.to_string());

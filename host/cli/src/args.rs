@@ -10,11 +10,12 @@ use std::time::Duration;
 
 use bulkhead_core::log::Level;
 use bulkhead_engine::store::Role;
+use bulkhead_registry::Allowed;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 pub(crate) use self::hooks::{CourierArgs, HooksArgs, HooksCommand};
 pub(crate) use self::plugin::{
-    BenchArgs, CheckArgs, DevArgs, InspectArgs, Language, NewArgs, ProfileArgs, TestArgs, WorkbenchArgs,
+    BenchArgs, CheckArgs, DevArgs, InspectArgs, Language, NewArgs, ProfileArgs, PullArgs, PushArgs, TestArgs, WorkbenchArgs,
 };
 use crate::output::ColorChoice;
 
@@ -159,7 +160,22 @@ pub(crate) struct WorkerArgs {
     #[arg(long, value_name = "SIZE", default_value = "4GiB", value_parser = parse_size)]
     pub(crate) compile_memory: u64,
     #[command(flatten)]
+    pub(crate) sources: SourceArgs,
+    #[command(flatten)]
     pub(crate) egress: EgressArgs,
+}
+
+/// Where plugins may come from.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Plugins from elsewhere")]
+pub(crate) struct SourceArgs {
+    /// Pull plugins from this registry, or from below a repository of it, where definitions refer to them: `ghcr.io`, `ghcr.io/acme`. Can
+    /// be given more than once. [default: from none]
+    #[arg(long, env = "BULKHEAD_REGISTRY", value_name = "HOST[/REPOSITORY]", value_delimiter = ',')]
+    pub(crate) registry: Vec<Allowed>,
+    /// Take only plugins that one of the keys in this file signed: public keys of minisign, one below the other.
+    #[arg(long, env = "BULKHEAD_PLUGIN_KEYS", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) plugin_keys: Option<PathBuf>,
 }
 
 /// How plugins' HTTP requests leave, where a definition grants them.
@@ -628,7 +644,11 @@ pub(crate) struct PluginsArgs {
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum PluginsCommand {
     /// List plugins
-    List,
+    List {
+        /// Those that were pulled from registries, which definitions refer to by what they are pinned to.
+        #[arg(long)]
+        pinned: bool,
+    },
     /// Upload components, core modules or WASI commands
     Upload {
         /// The files.
@@ -637,6 +657,9 @@ pub(crate) enum PluginsCommand {
         /// The name of a WASI command; its file's name where absent. Other plugins tell their own.
         #[arg(long)]
         name: Option<String>,
+        /// A signature that minisign made of the file. [default: FILE.minisig, where it is there]
+        #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+        signature: Option<PathBuf>,
     },
     /// Show a plugin and its configuration's schema
     Show {
@@ -648,6 +671,10 @@ pub(crate) enum PluginsCommand {
         /// The plugin's name.
         name: String,
     },
+    /// Push a plugin to a registry, as an OCI artifact
+    Push(PushArgs),
+    /// Pull a plugin from a registry into a file, and tell what it is pinned to
+    Pull(PullArgs),
     /// Make a folder with a plugin that builds and runs
     New(NewArgs),
     /// Check files as a server does at upload

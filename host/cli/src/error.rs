@@ -146,6 +146,9 @@ impl CliError {
             | JobError::Inputs(_)
             | JobError::Parameters(_)
             | JobError::Plugin(_)
+            | JobError::Signature(_)
+            | JobError::Manifest(_)
+            | JobError::Registry(_)
             | JobError::MemoryBudget { .. }) => Self::usage(error.to_string()),
         }
     }

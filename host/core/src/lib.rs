@@ -20,6 +20,7 @@ pub mod id;
 pub mod log;
 pub mod machine;
 pub mod name;
+pub mod oci;
 pub mod pace;
 pub mod plan;
 pub mod plugin;

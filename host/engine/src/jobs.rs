@@ -4,22 +4,27 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bulkhead_core::artifact::FileName;
-use bulkhead_core::definition::{self, Definition, Diagnostics, InputError, Inputs, KnownPlugin};
+use bulkhead_core::definition::{self, Definition, Diagnostics, InputError, Inputs, KnownPlugin, RegistryPlugin};
 use bulkhead_core::failure::Failure;
 use bulkhead_core::id::{Digest, RunId};
 use bulkhead_core::name::Name;
+use bulkhead_core::oci::OciReference;
 use bulkhead_core::plan::Plan;
 use bulkhead_core::run::{Run, Trigger};
 use bytes::Bytes;
-use sha2::{Digest as _, Sha256};
 
 use crate::checked::CheckedDefinitions;
 use crate::executor::{CompileListener, Executor};
 use crate::files::MAX_RUN_FILES;
+use crate::registry::{self, Artifact, NotWasm, Registry, RegistryError};
+use crate::signature::{SignatureError, TrustedKeys};
 use crate::store::{
-    CreatedRun, DefinitionRecord, Idempotency, NewRun, PluginRecord, RunView, Signal, Store, StoreError, StoreResult,
+    CreatedRun, DefinitionRecord, Idempotency, NewRun, Papers, PluginRecord, RunView, Signal, Store, StoreError, StoreResult,
 };
 use crate::uploads::{Checks, UploadView};
+
+/// How a plugin of a registry comes to a server that does not pull it.
+const BY_HAND: &str = "`bulkhead plugin pull` it and `bulkhead plugins upload` the file";
 
 /// The largest parameters of a run, in bytes of JSON text.
 pub const MAX_PARAMETERS_LEN: usize = 1 << 20;
@@ -63,6 +68,15 @@ pub enum JobError {
     /// There are too many files.
     #[error("the run would be started with {0} files; {MAX_RUN_FILES} are the most")]
     Files(usize),
+    /// The plugin is not signed as this server wants it.
+    #[error("the plugin is refused: {0}")]
+    Signature(#[from] SignatureError),
+    /// The manifest that came with a plugin is not its own.
+    #[error(transparent)]
+    Manifest(#[from] NotWasm),
+    /// A registry did not give a plugin.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
     /// The component is no plugin.
     #[error("the component is no valid plugin: {0}")]
     Plugin(Failure),
@@ -109,12 +123,23 @@ pub struct Jobs {
     memory: u64,
     checked: Arc<CheckedDefinitions>,
     pub(crate) checks: Arc<Checks>,
+    registry: Option<Arc<dyn Registry>>,
+    keys: Option<Arc<TrustedKeys>>,
+}
+
+/// What comes with a plugin and proves it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GivenPapers {
+    /// The manifest that names it in a registry.
+    pub manifest: Option<Bytes>,
+    /// Its detached signature: the text of a `.minisig` file.
+    pub signature: Option<String>,
 }
 
 impl Jobs {
     /// The service on a store; `executor` inspects what is uploaded.
     pub fn new(store: Arc<dyn Store>, executor: Arc<dyn Executor>) -> Self {
-        Self { store, executor, memory: u64::MAX, checked: Arc::default(), checks: Arc::default() }
+        Self { store, executor, memory: u64::MAX, checked: Arc::default(), checks: Arc::default(), registry: None, keys: None }
     }
 
     /// The same service that refuses runs whose tasks could never be admitted: those that may use more memory than `memory`
@@ -124,26 +149,140 @@ impl Jobs {
         Self { memory, ..self }
     }
 
-    /// Checks a definition against the plugins that there are, and stores nothing.
+    /// The same service that pulls what definitions refer to.
+    #[must_use]
+    pub fn with_registry(self, registry: Arc<dyn Registry>) -> Self {
+        Self { registry: Some(registry), ..self }
+    }
+
+    /// The same service that takes plugins only where one of these keys signed them.
+    #[must_use]
+    pub fn with_keys(self, keys: Arc<TrustedKeys>) -> Self {
+        Self { keys: Some(keys), ..self }
+    }
+
+    /// Checks a definition against the plugins that there are, and stores nothing. What it refers to in registries has to be here.
     ///
     /// # Errors
     /// [`JobError::Invalid`] with everything that is wrong.
     pub async fn check(&self, text: &str) -> Result<Arc<Definition>, JobError> {
+        self.check_with(text, false).await
+    }
+
+    /// Checks a definition as [`Self::check`] does, and pulls what it refers to in registries and is not here.
+    ///
+    /// # Errors
+    /// [`JobError::Invalid`] with everything that is wrong.
+    pub async fn check_and_pull(&self, text: &str) -> Result<Arc<Definition>, JobError> {
+        self.check_with(text, true).await
+    }
+
+    async fn check_with(&self, text: &str, pull: bool) -> Result<Arc<Definition>, JobError> {
         if let Some(definition) = self.checked.get(text)
             && self.plugins_unchanged(&definition.plan).await?
         {
             return Ok(definition);
         }
-        let known: Vec<_> = self
-            .store
-            .plugins()
-            .await?
-            .into_iter()
-            .map(|plugin| KnownPlugin { name: plugin.name, digest: plugin.digest, config_schema: plugin.config_schema })
-            .collect();
-        let definition = Arc::new(definition::load(text, &known).map_err(JobError::Invalid)?);
-        self.checked.insert(text, definition.clone());
+        let known: Vec<_> = self.store.plugins().await?.into_iter().map(known).collect();
+        let references = definition::references(text);
+        let referred = self.referred(&references, pull).await?;
+        let definition = Arc::new(definition::load(text, &known, &referred).map_err(JobError::Invalid)?);
+        // What is kept is compared by the names of its plugins, and these have none.
+        if references.is_empty() {
+            self.checked.insert(text, definition.clone());
+        }
         Ok(definition)
+    }
+
+    /// What is known of references, one after the other. After one that can't be pulled, no further one is tried: a registry that does
+    /// not answer is waited for once.
+    async fn referred(&self, references: &[OciReference], pull: bool) -> Result<Vec<RegistryPlugin>, StoreError> {
+        let (mut referred, mut registry) = (Vec::new(), self.registry.as_deref().filter(|_| pull));
+        for reference in references {
+            let found = match reference.digest {
+                None => Err(self.told_to_pin(reference, registry).await),
+                Some(pin) => match (self.store.pinned_plugin(pin).await, registry) {
+                    (Ok(plugin), _) => Ok(known(plugin)),
+                    (Err(StoreError::NotFound(_)), Some(asked)) => match self.pull(asked, reference).await {
+                        Ok(plugin) => Ok(known(plugin)),
+                        Err(JobError::Store(error)) => return Err(error),
+                        Err(error) => {
+                            registry = None;
+                            Err(format!("{error}; or {BY_HAND}"))
+                        }
+                    },
+                    (Err(StoreError::NotFound(_)), None) => Err(match pull {
+                        true => BY_HAND.to_owned(),
+                        false => format!("storing or running the definition pulls it; or {BY_HAND}"),
+                    }),
+                    (Err(error), _) => return Err(error),
+                },
+            };
+            referred.push(RegistryPlugin { reference: reference.clone(), found });
+        }
+        Ok(referred)
+    }
+
+    /// How to pin a reference to what its tag means now.
+    async fn told_to_pin(&self, reference: &OciReference, registry: Option<&dyn Registry>) -> String {
+        let by_hand = format!("`bulkhead plugin pull {reference}` tells what it is pinned to now");
+        match registry {
+            None => by_hand,
+            Some(registry) => match registry.resolve(reference.clone()).await {
+                Ok(digest) => format!("now it is `{}`", reference.pinned(digest)),
+                Err(error) => format!("{by_hand}; this server can't tell: {error}"),
+            },
+        }
+    }
+
+    /// Pulls what a reference is pinned to, and stores it as a plugin that no name means. It is checked as an upload is.
+    async fn pull(&self, registry: &dyn Registry, reference: &OciReference) -> Result<PluginRecord, JobError> {
+        let artifact = registry.pull(reference.clone()).await?;
+        let signature = artifact.signature();
+        let Artifact { manifest, component } = artifact;
+        let given = GivenPapers { manifest: Some(manifest), signature };
+        self.vouch(&component, given, Some(reference)).await?;
+        let record = self.inspect(&component, title(reference), None).await?;
+        tracing::info!(%reference, plugin = %record.name, version = record.version, "plugin pulled");
+        Ok(self.store.pin_plugin(record, component).await?)
+    }
+
+    /// Stores what proves a component, if it does.
+    ///
+    /// # Errors
+    /// [`JobError::Manifest`] where a manifest is of something else, [`JobError::Signature`] where a signature is, or is of nobody who is
+    /// trusted. Where no keys are trusted, signatures are kept unread.
+    pub async fn prove(&self, component: &Bytes, given: GivenPapers) -> Result<(), JobError> {
+        self.vouch(component, given, None).await
+    }
+
+    async fn vouch(&self, component: &Bytes, given: GivenPapers, source: Option<&OciReference>) -> Result<(), JobError> {
+        let GivenPapers { manifest, signature } = given;
+        let mut papers = Papers { source: source.map(|source| source.to_string().into()), ..Papers::default() };
+        if let Some(manifest) = manifest {
+            let artifact = Artifact { manifest, component: component.clone() };
+            artifact.check()?;
+            papers.manifests.push(artifact.digest());
+        }
+        if let Some(signature) = signature {
+            if let Some(keys) = &self.keys {
+                papers.signed_by = Some(keys.signer(component, Some(&signature))?.into());
+            }
+            papers.signature = Some(signature.into());
+        }
+        if papers != Papers::default() {
+            self.store.put_papers(registry::digest(component), papers).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes sure that a component may be used: that it is signed, where keys are trusted.
+    async fn check_signature(&self, component: &Bytes) -> Result<(), JobError> {
+        if let Some(keys) = &self.keys {
+            let papers = self.store.papers(registry::digest(component)).await?;
+            keys.signer(component, papers.signature.as_deref())?;
+        }
+        Ok(())
     }
 
     /// Whether the names of a plan's plugins still mean the components that it is pinned to.
@@ -167,7 +306,7 @@ impl Jobs {
     /// # Errors
     /// [`JobError::Invalid`], or [`StoreError::Conflict`] where `expected` is not the stored version.
     pub async fn put(&self, text: Arc<str>, expected: Option<u64>) -> Result<DefinitionRecord, JobError> {
-        let definition = self.check(&text).await?;
+        let definition = self.check_and_pull(&text).await?;
         Ok(self.store.put_definition(definition.id.clone(), text, expected).await?)
     }
 
@@ -187,7 +326,7 @@ impl Jobs {
     /// # Errors
     /// As [`Self::trigger`].
     pub async fn run(&self, text: &str, request: RunRequest) -> Result<Started, JobError> {
-        let definition = self.runnable(text).await?;
+        let definition = self.runnable(text, true).await?;
         let parameters = parameters(request.parameters, &definition.inputs)?;
         definition.inputs.check_files(request.files.keys()).map_err(JobError::Inputs)?;
         self.check_files(&request.files).await?;
@@ -218,7 +357,8 @@ impl Jobs {
 
     /// The run that a definition's schedule starts.
     pub(crate) async fn scheduled(&self, text: &str, random: u128) -> Result<NewRun, JobError> {
-        let definition = self.runnable(text).await?;
+        // Pulling would hold up the fires of others. What is stored was pulled then.
+        let definition = self.runnable(text, false).await?;
         let schedule = definition.schedule.as_ref().ok_or(StoreError::NotFound("schedule"))?;
         Ok(NewRun {
             id: RunId::new(self.store.now(), random),
@@ -231,9 +371,9 @@ impl Jobs {
         })
     }
 
-    /// A definition that can be run now.
-    async fn runnable(&self, text: &str) -> Result<Arc<Definition>, JobError> {
-        let definition = self.check(text).await?;
+    /// A definition that can be run now; with `pull`, what it refers to in registries and is not here is pulled.
+    async fn runnable(&self, text: &str, pull: bool) -> Result<Arc<Definition>, JobError> {
+        let definition = self.check_with(text, pull).await?;
         if !definition.enabled {
             return Err(JobError::Disabled(definition.id.clone()));
         }
@@ -273,7 +413,7 @@ impl Jobs {
     /// # Errors
     /// [`JobError::Plugin`] with what is wrong and how to mend it.
     pub async fn upload(&self, component: Bytes, name: Option<Name>) -> Result<PluginRecord, JobError> {
-        let record = self.inspect(component.clone(), name, None).await.map_err(JobError::Plugin)?;
+        let record = self.inspect(&component, name, None).await?;
         Ok(self.store.put_plugin(record, component).await?)
     }
 
@@ -281,10 +421,10 @@ impl Jobs {
     /// What was taken lasts.
     ///
     /// # Errors
-    /// What the store says: it may have as many as it takes.
+    /// [`JobError::Signature`], and what the store says: it may have as many as it takes.
     pub async fn submit(&self, component: Bytes, name: Option<Name>) -> Result<UploadView, JobError> {
-        let digest = Digest::from_bytes(Sha256::digest(&component).into());
-        let upload = self.store.submit_plugin(digest, name, component).await?;
+        self.check_signature(&component).await?;
+        let upload = self.store.submit_plugin(registry::digest(&component), name, component).await?;
         self.checks.submitted.notify_one();
         self.checks.fire();
         Ok(self.checks.view(upload))
@@ -315,15 +455,16 @@ impl Jobs {
         &*self.store
     }
 
-    /// Checks what was uploaded and makes its record, which is not stored.
+    /// Checks what was uploaded or pulled and makes its record, which is not stored.
     pub(crate) async fn inspect(
         &self,
-        component: Bytes,
+        component: &Bytes,
         name: Option<Name>,
         told: Option<CompileListener>,
-    ) -> Result<PluginRecord, Failure> {
+    ) -> Result<PluginRecord, JobError> {
+        self.check_signature(component).await?;
         let size = component.len() as u64;
-        let found = self.executor.inspect(component, name, told).await?;
+        let found = self.executor.inspect(component.clone(), name, told).await.map_err(JobError::Plugin)?;
         Ok(PluginRecord {
             name: found.name,
             version: found.version,
@@ -335,6 +476,16 @@ impl Jobs {
             analysis: Some(found.analysis),
         })
     }
+}
+
+/// What a definition needs to know of a plugin.
+fn known(plugin: PluginRecord) -> KnownPlugin {
+    KnownPlugin { name: plugin.name, digest: plugin.digest, config_schema: plugin.config_schema }
+}
+
+/// What a WASI command is called that was pulled: as its repository, with `-` for what no name has.
+fn title(reference: &OciReference) -> Option<Name> {
+    reference.title().replace('.', "-").parse().ok()
 }
 
 /// The parameters, checked, with the defaults of those that are not given.

@@ -1,7 +1,7 @@
 //! The engine: what runs between a queue that lasts and sandboxes that end.
 //!
-//! Three ports: a [`store::Store`] keeps runs, tasks and logs; an [`executor::Executor`] does one attempt at a task; an
-//! [`egress::Egress`] sends HTTP requests, for plugins and for the host itself.
+//! Four ports: a [`store::Store`] keeps runs, tasks and logs; an [`executor::Executor`] does one attempt at a task; an
+//! [`egress::Egress`] sends HTTP requests, for plugins and for the host itself; a [`registry::Registry`] fetches plugins.
 //! [`engine::Engine`] runs the services between them: the dispatcher claims tasks while there are slots and memory, hands
 //! each to the executor with an [`attempt::AttemptHost`], and records how it ended; the keeper renews the worker's lease, tells
 //! attempts to end, and runs the store's housekeeping; the scheduler starts runs when their schedules say so. [`jobs::Jobs`] is for what people ask.
@@ -21,6 +21,8 @@ pub mod executor;
 pub mod files;
 pub mod jobs;
 mod keeper;
+pub mod registry;
 mod scheduler;
+pub mod signature;
 pub mod store;
 pub mod uploads;

@@ -250,6 +250,17 @@ pub trait Catalog: Send + Sync + 'static {
     fn plugins(&self) -> StoreFuture<'_, Vec<PluginRecord>>;
     /// The component with this digest.
     fn component(&self, digest: Digest) -> StoreFuture<'_, Bytes>;
+    /// Stores a plugin that no name means: it is found by what it is pinned to. Storing it again changes nothing.
+    fn pin_plugin(&self, plugin: PluginRecord, component: Bytes) -> StoreFuture<'_, PluginRecord>;
+    /// The plugin whose manifest in a registry has this digest, wherever it came from.
+    fn pinned_plugin(&self, manifest: Digest) -> StoreFuture<'_, PluginRecord>;
+    /// The plugins that are pinned and that no name means, in the order of their names, each with its papers.
+    fn pinned_plugins(&self) -> StoreFuture<'_, Vec<(PluginRecord, Papers)>>;
+    /// Stores what proves a component, beside what is known of that. The component need not be there yet: papers say something of
+    /// bytes, and not who has them. They go with the component.
+    fn put_papers(&self, component: Digest, papers: Papers) -> StoreFuture<'_, ()>;
+    /// What proves a component; nothing where nothing does.
+    fn papers(&self, component: Digest) -> StoreFuture<'_, Papers>;
     /// Removes a plugin.
     ///
     /// # Errors
@@ -690,6 +701,22 @@ pub enum UploadEnd {
     /// The check was broken off and is to begin again; it did nothing wrong.
     Released,
 }
+
+/// What proves a component: a fact about its bytes, each.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Papers {
+    /// The manifests in registries that name it, at most [`MAX_MANIFESTS`]: what it may be pinned to.
+    pub manifests: Vec<Digest>,
+    /// The reference that it was pulled by, pinned, where it was pulled last.
+    pub source: Option<Box<str>>,
+    /// Its detached signature: the text of a `.minisig` file.
+    pub signature: Option<Box<str>>,
+    /// Whose key that was when it came, where keys are trusted.
+    pub signed_by: Option<Box<str>>,
+}
+
+/// The manifests that are remembered of one component; those that were told first go.
+pub const MAX_MANIFESTS: usize = 100;
 
 /// A token as it is stored: its secret only as a digest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -15,7 +15,7 @@ use tokio::task::{Id, JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::executor::CompileProgress;
-use crate::jobs::Jobs;
+use crate::jobs::{JobError, Jobs};
 use crate::store::{PluginUpload, Signal, StoreError, StoreResult, UploadEnd, UploadState};
 
 /// Uploads that are checked at once: their components are in memory.
@@ -157,12 +157,24 @@ async fn check(jobs: Jobs, digest: Digest) {
     let Some(component) = persist(digest, || jobs.store().component(digest)).await else { return };
     let listening = jobs.clone();
     let told = Arc::new(move |progress| listening.checks.set(digest, progress));
-    let outcome = match jobs.inspect(component, name, Some(told)).await {
+    let inspect = || async {
+        match jobs.inspect(&component, name.clone(), Some(told.clone())).await {
+            Err(JobError::Store(error)) => Err(error),
+            outcome => Ok(outcome),
+        }
+    };
+    let Some(outcome) = persist(digest, inspect).await else { return };
+    let outcome = match outcome {
         Ok(plugin) => {
             tracing::info!(plugin = %plugin.name, version = plugin.version, %digest, "an upload is a plugin");
             UploadEnd::Accepted(Box::new(plugin))
         }
-        Err(failure) => {
+        Err(error) => {
+            let failure = match error {
+                JobError::Plugin(failure) => failure,
+                // Its signature, which the keys that are trusted now may not be of.
+                error => Failure::new(Cause::Denied, error.to_string()),
+            };
             tracing::info!(%digest, cause = failure.cause.name(), message = failure.message, "an upload was refused");
             UploadEnd::Refused(failure)
         }

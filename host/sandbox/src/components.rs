@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bulkhead_core::failure::{Cause, Failure};
 use bulkhead_core::id::Digest;
 use bulkhead_engine::executor::CompileListener;
+use bulkhead_engine::signature::TrustedKeys;
 use bulkhead_engine::store::{Store, StoreError};
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
@@ -42,11 +43,18 @@ pub(crate) struct Components {
     engines: Engines,
     compiler: Compiler,
     loaded: Mutex<Recent>,
+    /// Who must have signed what is loaded.
+    keys: OnceLock<Arc<TrustedKeys>>,
 }
 
 impl Components {
     pub(crate) fn new(store: Arc<dyn Store>, engines: Engines, compiler: Compiler, most: NonZeroUsize) -> Self {
-        Self { store, engines, compiler, loaded: Mutex::new(Recent::new(most)) }
+        Self { store, engines, compiler, loaded: Mutex::new(Recent::new(most)), keys: OnceLock::new() }
+    }
+
+    /// Loads from now on only what one of these keys signed.
+    pub(crate) fn trust_only(&self, keys: Arc<TrustedKeys>) {
+        let _ = self.keys.set(keys);
     }
 
     /// The engines that components are compiled for.
@@ -71,7 +79,17 @@ impl Components {
         if digest_of(&bytes) != digest {
             return Err(Failure::new(Cause::HostFault, format!("what the store has as component {digest} is another")));
         }
+        self.check_signature(digest, &bytes).await?;
         self.prepare(digest, bytes, key, None).await.map(Arc::new)
+    }
+
+    /// Makes sure that a component may be loaded. It was signed when it came, and keys that are trusted change.
+    async fn check_signature(&self, digest: Digest, bytes: &Bytes) -> Result<(), Failure> {
+        let Some(keys) = self.keys.get() else { return Ok(()) };
+        let unread = |error| Failure::new(Cause::HostFault, format!("the signature of {digest} could not be read: {error}"));
+        let papers = self.store.papers(digest).await.map_err(unread)?;
+        let signer = keys.signer(bytes, papers.signature.as_deref());
+        signer.map(drop).map_err(|error| Failure::new(Cause::Denied, format!("the plugin is not loaded: {error}")))
     }
 
     /// Compiles what was uploaded under a digest, and links it. What does not fit a slot of the pool gets an engine without.

@@ -12,6 +12,7 @@ use bulkhead_core::run::Usage;
 use bulkhead_engine::attempt::AttemptHost;
 use bulkhead_engine::egress::Egress;
 use bulkhead_engine::executor::{CompileListener, Execution, ExecutionEnd, Executor, Inspected};
+use bulkhead_engine::signature::TrustedKeys;
 use bulkhead_engine::store::Store;
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -107,6 +108,13 @@ impl Sandbox {
     #[must_use]
     pub fn with_egress(mut self, egress: Arc<dyn Egress>) -> Self {
         self.around.egress = Some(egress);
+        self
+    }
+
+    /// Loads only what one of these keys signed.
+    #[must_use]
+    pub fn with_keys(self, keys: Arc<TrustedKeys>) -> Self {
+        self.shared.components.trust_only(keys);
         self
     }
 

@@ -39,6 +39,8 @@ enum Tag {
     Token = 68,
     DefinitionVersion = 69,
     PluginUpload = 70,
+    PluginPapers = 71,
+    PluginPin = 72,
     // Tree::Idempotency
     IdempotencyKey = 96,
     IdempotencyExpiry = 97,
@@ -476,6 +478,20 @@ pub(crate) fn plugin_version(name: &str, digest: Digest) -> Key {
 /// The names under which a component was uploaded.
 pub(crate) fn plugin_digests(digest: Digest) -> Key {
     Key::tagged(Tree::Catalog, Tag::PluginDigest).with(digest.as_bytes())
+}
+
+/// What proves a component.
+pub(crate) fn plugin_papers(component: Digest) -> Key {
+    Key::tagged(Tree::Catalog, Tag::PluginPapers).with(component.as_bytes())
+}
+
+pub(crate) fn plugin_pins() -> Key {
+    Key::tagged(Tree::Catalog, Tag::PluginPin)
+}
+
+/// The component that a manifest in a registry names.
+pub(crate) fn plugin_pin(manifest: Digest) -> Key {
+    plugin_pins().with(manifest.as_bytes())
 }
 
 pub(crate) fn plugin_digest(digest: Digest, name: &str) -> Key {

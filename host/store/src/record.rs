@@ -9,7 +9,9 @@ use bulkhead_core::run::{Run, RunStatus};
 use bulkhead_core::schedule::{FireCounts, FireRecord, ScheduleRecord};
 use bulkhead_core::task::{Task, TaskStatus};
 use bulkhead_core::time::Timestamp;
-use bulkhead_engine::store::{DefinitionRecord, HookRecord, LetterGroup, PluginRecord, PluginUpload, Statistics, TokenRecord};
+use bulkhead_engine::store::{
+    DefinitionRecord, HookRecord, LetterGroup, Papers, PluginRecord, PluginUpload, Statistics, TokenRecord,
+};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -42,6 +44,7 @@ records! {
     DefinitionRecord => "definition",
     PluginRecord => "plugin",
     PluginUpload => "plugin's upload",
+    Papers => "plugin's papers",
     TokenRecord => "token",
     ScheduleRecord => "schedule",
     FireRecord => "fire",

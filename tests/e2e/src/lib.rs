@@ -5,6 +5,7 @@
 
 mod api;
 mod receiver;
+pub mod registry;
 mod server;
 mod stream;
 pub mod suite;
@@ -73,8 +74,17 @@ pub fn job_definition(name: &str) -> PathBuf {
 pub fn bulkhead(args: &[&str]) -> Command {
     let mut command = Command::new(binary());
     command.env("BULKHEAD_COMPILED_DIR", workspace().join("target/compiled"));
-    for name in ["BULKHEAD_SERVER", "BULKHEAD_TOKEN", "BULKHEAD_DATA_DIR", "BULKHEAD_LISTEN", "BULKHEAD_PLUGINS", "BULKHEAD_LOG"]
-    {
+    for name in [
+        "BULKHEAD_SERVER",
+        "BULKHEAD_TOKEN",
+        "BULKHEAD_DATA_DIR",
+        "BULKHEAD_LISTEN",
+        "BULKHEAD_PLUGINS",
+        "BULKHEAD_LOG",
+        "BULKHEAD_REGISTRY",
+        "BULKHEAD_PLUGIN_KEYS",
+        "REGISTRY_AUTH_FILE",
+    ] {
         command.env_remove(name);
     }
     command.args(args).env("NO_COLOR", "1").stdin(Stdio::null());

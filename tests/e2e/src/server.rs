@@ -27,6 +27,8 @@ pub struct ServerOptions {
     pub no_plugins: bool,
     /// More arguments of `serve`.
     pub args: Vec<String>,
+    /// Variables of its environment.
+    pub env: Vec<(String, String)>,
     /// Filters for what the host says of itself; it goes to the test's stderr.
     pub log: Option<String>,
 }
@@ -80,6 +82,7 @@ impl Server {
         if !options.no_plugins {
             command.arg("--plugins").arg(plugins());
         }
+        command.envs(options.env);
         command.env("BULKHEAD_LOG", options.log.as_deref().unwrap_or("warn"));
         let started = Instant::now();
         let mut child = command.stdout(Stdio::piped()).spawn().expect("the binary starts");

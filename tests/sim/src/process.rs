@@ -19,9 +19,9 @@ use bulkhead_engine::files::{ArtifactPlace, ArtifactRecord, Content, ContentWrit
 use bulkhead_engine::store::{
     Catalog, ClaimRequest, Claims, Completion, CreatedRun, DefinitionRecord, DeliveryRequest, DueSchedules, Fire, Fired,
     HookRecord, Hooks, Housekeeping, Journal, LeasedDeliveries, LetterGroup, LetterRun, Letters, LogPage, LogQuery, LogRecord,
-    NewRun, PluginRecord, PluginUpload, Queue, Retention, RunFilter, RunView, Schedules, Settlement, Signal, Spawned, Statistics,
-    Store, StoreError, StoreFuture, StoreResult, Summoned, Summons, TaskFilter, TaskOrder, TaskSpec, TaskView, TokenRecord,
-    UploadEnd,
+    NewRun, Papers, PluginRecord, PluginUpload, Queue, Retention, RunFilter, RunView, Schedules, Settlement, Signal, Spawned,
+    Statistics, Store, StoreError, StoreFuture, StoreResult, Summoned, Summons, TaskFilter, TaskOrder, TaskSpec, TaskView,
+    TokenRecord, UploadEnd,
 };
 use bulkhead_store::MemoryStore;
 use bytes::Bytes;
@@ -464,6 +464,21 @@ impl Catalog for ProcessStore {
     }
     fn component(&self, digest: Digest) -> StoreFuture<'_, Bytes> {
         self.inner.component(digest)
+    }
+    fn pin_plugin(&self, plugin: PluginRecord, component: Bytes) -> StoreFuture<'_, PluginRecord> {
+        self.inner.pin_plugin(plugin, component)
+    }
+    fn pinned_plugin(&self, manifest: Digest) -> StoreFuture<'_, PluginRecord> {
+        self.inner.pinned_plugin(manifest)
+    }
+    fn pinned_plugins(&self) -> StoreFuture<'_, Vec<(PluginRecord, Papers)>> {
+        self.inner.pinned_plugins()
+    }
+    fn put_papers(&self, component: Digest, papers: Papers) -> StoreFuture<'_, ()> {
+        self.inner.put_papers(component, papers)
+    }
+    fn papers(&self, component: Digest) -> StoreFuture<'_, Papers> {
+        self.inner.papers(component)
     }
     fn delete_plugin(&self, name: Name) -> StoreFuture<'_, ()> {
         self.inner.delete_plugin(name)

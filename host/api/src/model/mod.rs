@@ -35,7 +35,7 @@ pub use hook::{Delivery, DeliveryCounts, Hook, PutHook, RedeliverRequest, Redeli
 pub use letter::{DeadLetterDetail, DeadLetterGroup, DeadLetterRun, DeadLetters};
 pub use log::{Level, LogLine, LogPage, Source, StreamEnd};
 pub use page::Page;
-pub use plugin::{CompiledFunctions, Plugin, PluginAnalysis, PluginDetail, PluginUpload, PluginUploadState};
+pub use plugin::{CompiledFunctions, Plugin, PluginAnalysis, PluginDetail, PluginUpload, PluginUploadState, Provenance};
 pub use problem::Problem;
 pub use progress::{Moment, Pace, Stall};
 pub use run::{

@@ -1,7 +1,7 @@
 //! Plugins.
 
 use bulkhead_core::plugin::{Analysis, Interfaces};
-use bulkhead_engine::store::{PluginRecord, UploadState};
+use bulkhead_engine::store::{Papers, PluginRecord, UploadState};
 use bulkhead_engine::uploads::UploadView;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -25,6 +25,9 @@ pub struct Plugin {
     pub size_bytes: u64,
     /// When it was uploaded.
     pub uploaded_at: Time,
+    /// The reference that it was pulled by, in the list of those that are pinned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
 }
 
 /// A plugin with the schema of its configuration, and what the check at its upload found.
@@ -39,6 +42,9 @@ pub struct PluginDetail {
     /// What it is; absent where it was uploaded before that was recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub analysis: Option<PluginAnalysis>,
+    /// Where it comes from, and who says so.
+    #[serde(default)]
+    pub provenance: Provenance,
 }
 
 /// What the check at upload found.
@@ -154,6 +160,20 @@ impl From<&UploadView> for PluginUpload {
     }
 }
 
+/// Where a plugin comes from, and who says so.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Provenance {
+    /// The reference that it was pulled by, where the server pulled it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "oci://ghcr.io/acme/hello@sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")]
+    pub source: Option<String>,
+    /// The digests of its manifests in registries: what a definition may pin it to.
+    pub manifests: Vec<String>,
+    /// Whose key signed it, where it is signed and the server trusts keys.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed_by: Option<String>,
+}
+
 impl From<&PluginRecord> for Plugin {
     fn from(record: &PluginRecord) -> Self {
         Self {
@@ -163,16 +183,23 @@ impl From<&PluginRecord> for Plugin {
             digest: record.digest.to_string(),
             size_bytes: record.size,
             uploaded_at: record.uploaded_at.into(),
+            source: None,
         }
     }
 }
 
-impl From<&PluginRecord> for PluginDetail {
-    fn from(record: &PluginRecord) -> Self {
+impl PluginDetail {
+    /// From a plugin and what proves it.
+    pub fn new(record: &PluginRecord, papers: Papers) -> Self {
         Self {
             plugin: record.into(),
             config_schema: super::task::raw_json(&record.config_schema),
             analysis: record.analysis.as_ref().map(Into::into),
+            provenance: Provenance {
+                source: papers.source.map(String::from),
+                manifests: papers.manifests.iter().map(ToString::to_string).collect(),
+                signed_by: papers.signed_by.map(String::from),
+            },
         }
     }
 }

@@ -1,15 +1,17 @@
 //! Definitions: check, store, list, read, remove.
 
+use axum::Extension;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bulkhead_core::name::Name;
 use bulkhead_engine::jobs::JobError;
-use bulkhead_engine::store::{DefinitionRecord, StoreError};
+use bulkhead_engine::store::{DefinitionRecord, Role, StoreError};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::{entity_tag, json};
+use crate::auth::Caller;
 use crate::cursor::Cursor as _;
 use crate::extract::{self, Path, PathParts, Query, TOML, header_text, invalid, limit};
 use crate::model::{Definition, DefinitionSummary, DefinitionText, DefinitionVersion, Page, Validation};
@@ -84,7 +86,7 @@ pub(crate) async fn put(State(state): State<ApiState>, Path(id): Path<Name>, req
     let headers = request.headers().clone();
     let body = extract::body(request, state.config.body_limit).await?;
     let text = extract::toml(&headers, &body)?;
-    let definition = state.jobs.check(&text).await?;
+    let definition = state.jobs.check_and_pull(&text).await?;
     if definition.id != id {
         let detail = format!("the text says `id = \"{}\"`, the path says `{id}`: make them the same", definition.id);
         return Err(ApiError::new(ProblemKind::DefinitionIdMismatch, detail));
@@ -104,16 +106,25 @@ pub(crate) async fn put(State(state): State<ApiState>, Path(id): Path<Name>, req
 
 /// Check a definition
 ///
-/// Stores nothing. What is wrong is the answer, not an error.
+/// Stores nothing but the plugins that it refers to in registries: for an operator they are pulled, for a viewer they have to be
+/// here. What is wrong is the answer, not an error.
 #[utoipa::path(
     post, path = "/api/v1/definitions/validate", tag = "definitions",
     request_body(content = String, content_type = "application/toml"), responses((status = OK, body = Validation))
 )]
-pub(crate) async fn validate(State(state): State<ApiState>, request: Request) -> ApiResult<Response> {
+pub(crate) async fn validate(
+    State(state): State<ApiState>,
+    Extension(caller): Extension<Caller>,
+    request: Request,
+) -> ApiResult<Response> {
     let headers = request.headers().clone();
     let body = extract::body(request, state.config.body_limit).await?;
     let text = extract::toml(&headers, &body)?;
-    let validation = match state.jobs.check(&text).await {
+    let checked = match caller.role {
+        Role::Operator | Role::Admin => state.jobs.check_and_pull(&text).await,
+        Role::Viewer => state.jobs.check(&text).await,
+    };
+    let validation = match checked {
         Ok(definition) => Validation { valid: true, id: Some(definition.id.to_string()), diagnostics: Vec::new() },
         Err(JobError::Invalid(diagnostics)) => {
             Validation { valid: false, id: None, diagnostics: diagnostics.0.iter().map(Into::into).collect() }

@@ -3,8 +3,12 @@
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bulkhead_core::id::Digest;
 use bulkhead_core::name::Name;
+use bulkhead_engine::jobs::GivenPapers;
+use bulkhead_engine::signature::MAX_SIGNATURE_LEN;
 use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 
@@ -14,13 +18,38 @@ use crate::model::{Page, Plugin, PluginDetail, PluginUpload};
 use crate::problem::ApiResult;
 use crate::state::ApiState;
 
+/// The header of an upload with its signature, in base64.
+const SIGNATURE: &str = "bulkhead-signature";
+/// The header of an upload with its manifest in a registry, in base64.
+const MANIFEST: &str = "bulkhead-manifest";
+/// The largest manifest that comes in a header, in bytes: those of one layer have about 500, and annotations.
+const MAX_MANIFEST_HEADER: usize = 16 << 10;
+
+/// Which plugins.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct PluginsQuery {
+    /// Those that are pinned and that no name means.
+    pinned: bool,
+}
+
 /// List plugins
 ///
-/// What each name means now, in the order of the names.
-#[utoipa::path(get, path = "/api/v1/plugins", tag = "plugins", responses((status = OK, body = Page<Plugin>)))]
-pub(crate) async fn list(State(state): State<ApiState>) -> ApiResult<Response> {
-    let plugins = state.store.plugins().await?;
-    Ok(json(&Page { items: plugins.iter().map(Plugin::from).collect(), next: None }))
+/// What each name means now, in the order of the names; or with `pinned` those that were pulled from registries, which definitions refer
+/// to by what they are pinned to.
+#[utoipa::path(get, path = "/api/v1/plugins", tag = "plugins", params(PluginsQuery), responses((status = OK, body = Page<Plugin>)))]
+pub(crate) async fn list(State(state): State<ApiState>, Query(query): Query<PluginsQuery>) -> ApiResult<Response> {
+    let items = if query.pinned {
+        let pinned = state.store.pinned_plugins().await?;
+        pinned
+            .into_iter()
+            .map(|(plugin, papers)| Plugin { source: papers.source.map(String::from), ..(&plugin).into() })
+            .collect()
+    } else {
+        state.store.plugins().await?.iter().map(Plugin::from).collect()
+    };
+    Ok(json(&Page { items, next: None }))
 }
 
 /// What an upload is called.
@@ -39,10 +68,16 @@ pub(crate) struct UploadQuery {
 /// A WASI command, which knows nothing of the contract, becomes one under the name given here. Another component under the same
 /// name becomes the one that new runs use; the same one again changes nothing.
 ///
+/// With its manifest in a registry, definitions may refer to it by what it is pinned to there.
+///
 /// The answer comes when that is done; compiling a large plugin takes its time. With `prefer: respond-async` the answer is 202 as soon
 /// as the upload is stored: it is checked in the background, through restarts of the server, and `location` says where its state is.
 #[utoipa::path(
-    post, path = "/api/v1/plugins", tag = "plugins", params(UploadQuery, ("prefer" = Option<String>, Header, description = "`respond-async`: don't wait for the check")),
+    post, path = "/api/v1/plugins", tag = "plugins",
+    params(UploadQuery,
+        ("prefer" = Option<String>, Header, description = "`respond-async`: don't wait for the check"),
+        ("Bulkhead-Signature" = Option<String>, Header, description = "Its signature: a .minisig file, in base64"),
+        ("Bulkhead-Manifest" = Option<String>, Header, description = "The OCI manifest that names it, in base64")),
     request_body(content = Vec<u8>, content_type = "application/octet-stream"),
     responses((status = CREATED, body = PluginDetail), (status = ACCEPTED, body = PluginUpload))
 )]
@@ -54,13 +89,16 @@ pub(crate) async fn upload(
     let name = query.name.map(|name| name.parse::<Name>().map_err(|error| extract::invalid("name", error))).transpose()?;
     extract::expect_media_type(request.headers(), &["application/octet-stream", "application/wasm"])?;
     let background = prefers_async(request.headers());
+    let papers = given_papers(request.headers())?;
     let component = extract::body(request, state.config.upload_limit).await?;
+    state.jobs.prove(&component, papers).await?;
     if background {
         let upload = PluginUpload::from(&state.jobs.submit(component, name).await?);
         return Ok(made(StatusCode::ACCEPTED, &format!("/api/v1/plugin-uploads/{}", upload.digest), &upload));
     }
     let record = state.jobs.upload(component, name).await?;
-    Ok(made(StatusCode::CREATED, &format!("/api/v1/plugins/{}", record.name), &PluginDetail::from(&record)))
+    let papers = state.store.papers(record.digest).await?;
+    Ok(made(StatusCode::CREATED, &format!("/api/v1/plugins/{}", record.name), &PluginDetail::new(&record, papers)))
 }
 
 /// Whether the client asks for an answer before the work is done (RFC 7240, 4.1).
@@ -100,6 +138,18 @@ pub(crate) async fn upload_state(State(state): State<ApiState>, Path(digest): Pa
     Ok(json(&PluginUpload::from(&state.jobs.submitted(digest).await?)))
 }
 
+/// What comes with an upload and proves it.
+fn given_papers(headers: &HeaderMap) -> ApiResult<GivenPapers> {
+    let header = |name: &'static str, most: usize| {
+        let Some(text) = headers.get(name) else { return Ok(None) };
+        let decoded = STANDARD.decode(text).ok().filter(|decoded| decoded.len() <= most);
+        decoded.map(Some).ok_or_else(|| extract::invalid(name, format!("expected base64 of at most {most} bytes")))
+    };
+    let signature = header(SIGNATURE, MAX_SIGNATURE_LEN)?;
+    let signature = signature.map(String::from_utf8).transpose().map_err(|error| extract::invalid(SIGNATURE, error))?;
+    Ok(GivenPapers { manifest: header(MANIFEST, MAX_MANIFEST_HEADER)?.map(Into::into), signature })
+}
+
 /// Describe a plugin
 ///
 /// With the schema of its configuration.
@@ -108,7 +158,9 @@ pub(crate) async fn upload_state(State(state): State<ApiState>, Path(digest): Pa
     params(("name" = String, Path, description = "The plugin's name")), responses((status = OK, body = PluginDetail))
 )]
 pub(crate) async fn get(State(state): State<ApiState>, Path(name): Path<Name>) -> ApiResult<Response> {
-    Ok(json(&PluginDetail::from(&state.store.plugin(name).await?)))
+    let plugin = state.store.plugin(name).await?;
+    let papers = state.store.papers(plugin.digest).await?;
+    Ok(json(&PluginDetail::new(&plugin, papers)))
 }
 
 /// Remove a plugin

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use bulkhead_core::log::Level;
+use bulkhead_core::oci::OciReference;
 use clap::{Args, ValueEnum, ValueHint};
 
-use super::{FileArgs, ParameterArgs, WorkerArgs, parse_level, parse_pair};
+use super::{EgressArgs, FileArgs, ParameterArgs, WorkerArgs, parse_level, parse_pair};
 
 /// What plugins can be made in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -120,4 +121,33 @@ pub(crate) struct DevArgs {
     /// Build again when something in this directory changes, but for what its `.gitignore` leaves out.
     #[arg(long, default_value = ".", value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) watch: PathBuf,
+}
+
+/// `plugins push`
+#[derive(Clone, Debug, Args)]
+pub(crate) struct PushArgs {
+    /// The component, core module or WASI command.
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) file: PathBuf,
+    /// Where to: `oci://registry.example/team/hello:1.2`. [tag: latest]
+    #[arg(value_name = "REFERENCE")]
+    pub(crate) reference: OciReference,
+    /// Push it with this signature, which minisign made. [default: FILE.minisig, where it is there]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) signature: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) egress: EgressArgs,
+}
+
+/// `plugins pull`
+#[derive(Clone, Debug, Args)]
+pub(crate) struct PullArgs {
+    /// What: `oci://registry.example/team/hello:1.2`, or pinned with `@sha256:…`. [tag: latest]
+    #[arg(value_name = "REFERENCE")]
+    pub(crate) reference: OciReference,
+    /// Write it here, its manifest beside it as FILE.oci.json, and its signature as FILE.minisig. [default: its name with .wasm]
+    #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) egress: EgressArgs,
 }

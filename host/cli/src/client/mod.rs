@@ -5,7 +5,10 @@ mod sse;
 
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bulkhead_api::model::{Page, PluginUpload, Problem};
+use bulkhead_engine::jobs::GivenPapers;
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -141,10 +144,16 @@ impl Client {
         Err(self.refusal(response).await.into_error(Some((name, text))))
     }
 
-    /// Sends a component that the server is to check in the background.
-    pub(crate) async fn submit(&self, path: &str, bytes: Vec<u8>) -> CliResult<PluginUpload> {
-        let request =
+    /// Sends a component that the server is to check in the background, with what proves it.
+    pub(crate) async fn submit(&self, path: &str, bytes: Vec<u8>, papers: &GivenPapers) -> CliResult<PluginUpload> {
+        let mut request =
             self.request(Method::POST, path).header("content-type", "application/wasm").header("prefer", "respond-async");
+        if let Some(signature) = &papers.signature {
+            request = request.header("bulkhead-signature", STANDARD.encode(signature));
+        }
+        if let Some(manifest) = &papers.manifest {
+            request = request.header("bulkhead-manifest", STANDARD.encode(manifest));
+        }
         let response = self.send(request.body(bytes).timeout(ANSWER_LIMIT)).await?;
         self.read(response).await
     }

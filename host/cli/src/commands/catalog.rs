@@ -1,7 +1,7 @@
 //! The client commands about definitions, plugins and statistics.
 
 use bulkhead_api::model::{
-    Definition, DefinitionSummary, Plugin, PluginAnalysis, PluginDetail, PluginUpload, Statistics, Validation,
+    Definition, DefinitionSummary, Page, Plugin, PluginAnalysis, PluginDetail, PluginUpload, Provenance, Statistics, Validation,
 };
 use reqwest::Method;
 use serde_json::json;
@@ -10,7 +10,7 @@ use super::plugin;
 use super::runs::segment;
 use crate::args::{ClientArgs, DefinitionsArgs, DefinitionsCommand, PluginsArgs, PluginsCommand};
 use crate::client::{Client, follow_upload};
-use crate::embedded::plugins::name_of_file;
+use crate::embedded::plugins::{name_of_file, papers};
 use crate::error::{CliError, CliResult, InvalidDefinition};
 use crate::exit_codes;
 use crate::output::progress::UploadBar;
@@ -23,7 +23,9 @@ const ALL: usize = 100_000;
 /// Lists plugins, or what the subcommand says.
 pub(crate) async fn plugins(args: PluginsArgs, output: &Output) -> CliResult<u8> {
     let client = Client::new(&args.client)?;
-    match args.command.unwrap_or(PluginsCommand::List) {
+    match args.command.unwrap_or(PluginsCommand::List { pinned: false }) {
+        PluginsCommand::Push(args) => return plugin::registry::push(args, output).await,
+        PluginsCommand::Pull(args) => return plugin::registry::pull(args, output).await,
         PluginsCommand::New(args) => return plugin::new::new(&args, output),
         PluginsCommand::Check(args) => return plugin::check::check(args, output).await,
         PluginsCommand::Inspect(args) => return plugin::check::inspect(args, output).await,
@@ -31,20 +33,25 @@ pub(crate) async fn plugins(args: PluginsArgs, output: &Output) -> CliResult<u8>
         PluginsCommand::Bench(args) => return plugin::bench::bench(args, output).await,
         PluginsCommand::Profile(args) => return plugin::profile::profile(args, output).await,
         PluginsCommand::Dev(args) => return plugin::dev::dev(args, output).await,
-        PluginsCommand::List => {
+        PluginsCommand::List { pinned: false } => {
             let plugins: Vec<Plugin> = client.list("/plugins", &[], ALL).await?;
             output.result(&plugins, |plugins| plugin_table(plugins, output))?;
         }
-        PluginsCommand::Upload { files, name } => {
-            if name.is_some() && files.len() > 1 {
-                return Err(CliError::usage("`--name` is for one file: upload the others apart"));
+        PluginsCommand::List { pinned: true } => {
+            let pinned: Page<Plugin> = client.get("/plugins", &[("pinned", "true")]).await?;
+            output.result(&pinned.items, |plugins| pinned_table(plugins, output))?;
+        }
+        PluginsCommand::Upload { files, name, signature } => {
+            if (name.is_some() || signature.is_some()) && files.len() > 1 {
+                return Err(CliError::usage("`--name` and `--signature` are for one file: upload the others apart"));
             }
             let mut plugins: Vec<Plugin> = Vec::new();
             for file in files {
                 let bytes = std::fs::read(&file).map_err(CliError::read(&file))?;
                 let name = name.clone().or_else(|| name_of_file(&file).map(|name| name.to_string()));
                 let query = name.map(|name| format!("?name={}", segment(&name))).unwrap_or_default();
-                let upload = client.submit(&format!("/plugins{query}"), bytes).await?;
+                let papers = papers(&file, signature.as_deref())?;
+                let upload = client.submit(&format!("/plugins{query}"), bytes, &papers).await?;
                 let bar = UploadBar::new(output.bars(), &file.display().to_string());
                 let ended = follow_upload(&client, upload, |upload| bar.update(upload)).await;
                 bar.clear();
@@ -68,12 +75,30 @@ pub(crate) async fn plugins(args: PluginsArgs, output: &Output) -> CliResult<u8>
                     let PluginAnalysis { kind, form, imports, exports, .. } = analysis;
                     format!("\n{kind}, from a {form}\n\nNeeds\n{}\nOffers\n{}", list(imports), list(exports))
                 });
-                format!("{name} {version}: {summary}\n{digest}{analysis}\n\nConfiguration\n{schema:#}")
+                let Provenance { source, manifests, signed_by } = &detail.provenance;
+                let source = source.iter().map(|source| format!("\nfrom {source}"));
+                let manifests = manifests.iter().map(|manifest| format!("\nmanifest {manifest}"));
+                let signed = signed_by.iter().map(|who| format!("\nsigned by {who}"));
+                let provenance: String = source.chain(manifests).chain(signed).collect();
+                format!("{name} {version}: {summary}\n{digest}{provenance}{analysis}\n\nConfiguration\n{schema:#}")
             })?;
         }
         PluginsCommand::Remove { name } => client.delete(&format!("/plugins/{}", segment(&name))).await?,
     }
     Ok(exit_codes::SUCCEEDED)
+}
+
+fn pinned_table(plugins: &[Plugin], output: &Output) -> String {
+    let mut table = Table::new(&["plugin", "version", ">size", "reference"]);
+    for plugin in plugins {
+        table.row(vec![
+            Cell::text(&plugin.name),
+            Cell::text(&plugin.version),
+            Cell::number(format::bytes(plugin.size_bytes)),
+            Cell::text(plugin.source.as_deref().unwrap_or("uploaded")),
+        ]);
+    }
+    if table.is_empty() { "no plugins".to_owned() } else { table.render(output.paint()) }
 }
 
 fn plugin_table(plugins: &[Plugin], output: &Output) -> String {

@@ -10,7 +10,7 @@ use crate::args::EgressArgs;
 use crate::error::{CliError, CliResult};
 
 /// Makes the way out. Nothing is sent before the first request.
-pub(super) fn open(args: &EgressArgs) -> CliResult<Arc<dyn Egress>> {
+pub(crate) fn open(args: &EgressArgs) -> CliResult<Arc<dyn Egress>> {
     let unusable = |error: EgressConfigError| CliError::usage(error.to_string());
     let mut config = EgressConfig { per_host: args.egress_per_host, rate: args.egress_rate, ..EgressConfig::default() };
     for file in &args.egress_ca {

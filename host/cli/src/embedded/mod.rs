@@ -2,9 +2,10 @@
 
 pub(crate) mod courier;
 pub(crate) mod definitions;
-mod egress;
+pub(crate) mod egress;
 pub(crate) mod machine;
 pub(crate) mod plugins;
+pub(crate) mod registry;
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -77,8 +78,18 @@ impl Embedded {
         let egress = egress::open(&worker.egress)?;
         let sandbox = Sandbox::new(config, store.clone()).map_err(|error| CliError::broken(chain(&error)))?;
         let sandbox = sandbox.with_egress(egress.clone());
+        let registry = registry::client(egress.clone()).only(worker.sources.registry.clone());
+        let keys = worker.sources.plugin_keys.as_deref().map(registry::trusted_keys).transpose()?.map(Arc::new);
+        let sandbox = match &keys {
+            Some(keys) => sandbox.with_keys(keys.clone()),
+            None => sandbox,
+        };
         let sandbox: Arc<dyn Executor> = Arc::new(sandbox);
-        let jobs = Jobs::new(store.clone(), sandbox.clone()).with_memory_budget(memory);
+        let jobs = Jobs::new(store.clone(), sandbox.clone()).with_memory_budget(memory).with_registry(Arc::new(registry));
+        let jobs = match keys {
+            Some(keys) => jobs.with_keys(keys),
+            None => jobs,
+        };
         Ok(Self { store, sandbox, egress, jobs, slots, memory })
     }
 

@@ -5,12 +5,44 @@ use std::path::{Path, PathBuf};
 
 use bulkhead_core::id::Digest;
 use bulkhead_core::name::Name;
-use bulkhead_engine::jobs::{JobError, Jobs};
+use bulkhead_engine::jobs::{GivenPapers, JobError, Jobs};
 use bulkhead_engine::store::Store;
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
 use crate::error::{CliError, CliResult};
+
+/// What the file with a plugin's manifest adds to the plugin's name: `plugin pull` writes it.
+pub(crate) const MANIFEST: &str = ".oci.json";
+/// What the file with a plugin's signature adds to the plugin's name: minisign writes it.
+pub(crate) const SIGNATURE: &str = ".minisig";
+
+/// A file beside another one, with more of a name.
+pub(crate) fn beside(file: &Path, more: &str) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(more);
+    name.into()
+}
+
+/// The content of a file beside another one, where it is there.
+pub(crate) fn read_beside(file: &Path, more: &str) -> CliResult<Option<Vec<u8>>> {
+    let path = beside(file, more);
+    match std::fs::read(&path) {
+        Ok(content) => Ok(Some(content)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(CliError::read(path)(error)),
+    }
+}
+
+/// What proves a plugin, in files beside its own; or with a signature that is elsewhere.
+pub(crate) fn papers(file: &Path, signature: Option<&Path>) -> CliResult<GivenPapers> {
+    let signature = match signature {
+        Some(file) => Some(std::fs::read(file).map_err(CliError::read(file))?),
+        None => read_beside(file, SIGNATURE)?,
+    };
+    let signature = signature.map(|text| String::from_utf8_lossy(&text).into_owned());
+    Ok(GivenPapers { manifest: read_beside(file, MANIFEST)?.map(Bytes::from), signature })
+}
 
 /// What loading a directory did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -74,6 +106,17 @@ pub(crate) async fn load_for(store: &dyn Store, jobs: &Jobs, dir: &Path, definit
 async fn load(store: &dyn Store, jobs: &Jobs, file: &Path, loaded: &mut Loaded) -> CliResult<()> {
     let component = Bytes::from(std::fs::read(file).map_err(CliError::read(file))?);
     let digest = Digest::from_bytes(Sha256::digest(&component).into());
+    let refuse = |error: JobError, loaded: &mut Loaded| match error {
+        JobError::Store(error) => Err(error.into()),
+        error => {
+            tracing::warn!(file = %file.display(), %error, "no plugin");
+            loaded.refused.push((file.to_owned(), error.to_string()));
+            Ok(())
+        }
+    };
+    if let Err(error) = jobs.prove(&component, papers(file, None)?).await {
+        return refuse(error, loaded);
+    }
     let same = store.plugins().await?.into_iter().filter(|plugin| plugin.digest == digest).map(|plugin| plugin.name);
     let (same, name): (Vec<_>, _) = (same.collect(), name_of_file(file));
     if name.as_ref().is_some_and(|name| same.contains(name)) {
@@ -86,11 +129,7 @@ async fn load(store: &dyn Store, jobs: &Jobs, file: &Path, loaded: &mut Loaded) 
             tracing::info!(plugin = %plugin.name, digest = %plugin.digest, "plugin loaded");
             loaded.uploaded += 1;
         }
-        Err(JobError::Store(error)) => return Err(error.into()),
-        Err(error) => {
-            tracing::warn!(file = %file.display(), %error, "no plugin");
-            loaded.refused.push((file.to_owned(), error.to_string()));
-        }
+        Err(error) => refuse(error, loaded)?,
     }
     Ok(())
 }

@@ -6,10 +6,12 @@ use std::ops::Range;
 use serde_json::{Map, Number, Value};
 use toml::de::{DeInteger, DeValue};
 
-use super::KnownPlugin;
 use super::diagnostic::{Report, quote};
 use super::reader::{Field, Reader, to_i128};
 use super::schema::{Place, Schema};
+use super::{KnownPlugin, RegistryPlugin};
+use crate::id::Digest;
+use crate::oci::OciReference;
 
 /// How deeply tables and lists of a configuration may nest. Dotted keys inside inline tables could nest thousands of tables,
 /// and whoever walks them needs stack for each.
@@ -29,13 +31,19 @@ pub(super) struct Checked {
 /// The plugins that there are, with their schemas as far as they were needed.
 pub(super) struct Plugins<'p> {
     all: &'p [KnownPlugin],
-    /// By the plugin's name; absent where the schema is invalid, which was reported.
-    schemas: HashMap<&'p str, Option<Schema>>,
+    referred: &'p [RegistryPlugin],
+    /// By the plugin's digest, as its name may mean another one in a registry; absent where the schema is invalid, which was reported.
+    schemas: HashMap<Digest, Option<Schema>>,
 }
 
 impl<'p> Plugins<'p> {
-    pub(super) fn new(all: &'p [KnownPlugin]) -> Self {
-        Self { all, schemas: HashMap::new() }
+    pub(super) fn new(all: &'p [KnownPlugin], referred: &'p [RegistryPlugin]) -> Self {
+        Self { all, referred, schemas: HashMap::new() }
+    }
+
+    /// What is known of a reference to a registry.
+    pub(super) fn referred(&self, reference: &OciReference) -> Option<&'p Result<KnownPlugin, String>> {
+        self.referred.iter().find(|plugin| plugin.reference == *reference).map(|plugin| &plugin.found)
     }
 
     pub(super) fn all(&self) -> &'p [KnownPlugin] {
@@ -54,7 +62,7 @@ impl<'p> Plugins<'p> {
         let mut converter = Converter { refused: Vec::new(), report };
         let config = fields.iter().map(|field| (field.key.to_owned(), converter.field(field))).collect();
         let (config, refused) = (Value::Object(config), converter.refused);
-        let schema = self.schemas.entry(plugin.name.as_str()).or_insert_with(|| match Schema::parse(&plugin.config_schema) {
+        let schema = self.schemas.entry(plugin.digest).or_insert_with(|| match Schema::parse(&plugin.config_schema) {
             Ok(schema) => Some(schema),
             Err(why) => {
                 let message = format!("the configuration schema of plugin {} is invalid: {why}", quote(plugin.name.as_str()));

@@ -10,7 +10,7 @@ use super::config::Plugins;
 use super::diagnostic::{Report, quote};
 use super::inputs::{self, Inputs};
 use super::reader::{Field, Reader};
-use super::{Definition, KnownPlugin, MAX_STEPS, graph, hooks, schedule, step};
+use super::{Definition, MAX_STEPS, graph, hooks, schedule, step};
 use crate::plan::{ErrorTolerance, FailureAction, Plan, Priority, StepPlan};
 
 /// How long a run, or one attempt, may be allowed to take: from what a timer can tell apart to a month.
@@ -27,7 +27,7 @@ const MAX_TAGS: usize = 50;
 const MAX_TAG_LEN: usize = 64;
 
 /// Reads a definition. It is absent only if something was reported.
-pub(super) fn read<'a>(root: &'a DeTable<'a>, plugins: &[KnownPlugin], report: &mut Report<'_>) -> Option<Definition> {
+pub(super) fn read<'a>(root: &'a DeTable<'a>, plugins: Plugins<'_>, report: &mut Report<'_>) -> Option<Definition> {
     let mut top = Reader::new(root, "the definition", 0..0);
     let id = top.required("id", "`id = \"my-job\"`").and_then(|field| field.name(report, "a definition"));
     let name = top.optional("name").and_then(|field| field.short_string(report, MAX_TITLE_LEN));
@@ -120,7 +120,7 @@ fn tolerance(field: &Field<'_>, report: &mut Report<'_>) -> Option<ErrorToleranc
 }
 
 /// Reads all steps. They are absent only if something was reported.
-fn steps(field: &Field<'_>, plugins: &[KnownPlugin], report: &mut Report<'_>) -> Option<Vec<StepPlan>> {
+fn steps(field: &Field<'_>, mut plugins: Plugins<'_>, report: &mut Report<'_>) -> Option<Vec<StepPlan>> {
     let table = field.table(report, "each step as a table of its own, like `[step.first]`")?;
     if table.is_empty() {
         let header: Range<usize> = field.header(report);
@@ -132,7 +132,6 @@ fn steps(field: &Field<'_>, plugins: &[KnownPlugin], report: &mut Report<'_>) ->
         report.add(first_too_many.header(report), message, "let one step do more tasks, or split the definition".to_owned());
         return None;
     }
-    let mut plugins = Plugins::new(plugins);
     let drafts: Vec<_> = table.iter().map(|entry| step::read(&Field::new(entry), &mut plugins, report)).collect();
     let depends = graph::resolve(&drafts, report);
     let plan = |(draft, depends): (step::Draft<'_>, _)| Some(StepPlan { depends, ..draft.plan? });

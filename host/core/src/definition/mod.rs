@@ -18,6 +18,7 @@ mod inputs;
 mod limits;
 mod overrides;
 mod reader;
+mod references;
 mod schedule;
 mod schema;
 mod step;
@@ -28,6 +29,7 @@ mod units;
 pub use diagnostic::{Diagnostic, Diagnostics, MAX_DIAGNOSTICS};
 pub use inputs::{FileInput, InputError, Inputs, Parameters};
 pub use overrides::with_overrides;
+pub use references::references;
 
 use std::sync::Arc;
 
@@ -36,8 +38,10 @@ use toml::de::DeTable;
 use crate::hook::StatedHook;
 use crate::id::Digest;
 use crate::name::Name;
+use crate::oci::OciReference;
 use crate::plan::Plan;
 use crate::schedule::Schedule;
+use config::Plugins;
 use diagnostic::Report;
 
 /// The longest text of a definition, in bytes: a thousand steps with a page each.
@@ -76,18 +80,27 @@ pub struct KnownPlugin {
     pub config_schema: String,
 }
 
-/// Reads a definition and checks all of it against the plugins that there are.
+/// A plugin that a definition refers to in a registry.
+#[derive(Clone, Debug)]
+pub struct RegistryPlugin {
+    /// How it refers to it.
+    pub reference: OciReference,
+    /// The plugin, where the reference is pinned and the plugin is here; else why not, and what to do.
+    pub found: Result<KnownPlugin, String>,
+}
+
+/// Reads a definition and checks all of it against the plugins that there are: by their names, and those of its [`references`].
 ///
 /// # Errors
 /// Everything that is wrong, at once.
-pub fn load(text: &str, plugins: &[KnownPlugin]) -> Result<Definition, Diagnostics> {
+pub fn load(text: &str, plugins: &[KnownPlugin], referred: &[RegistryPlugin]) -> Result<Definition, Diagnostics> {
     let mut report = Report::new(text);
     if !within_limit(text, &mut report) {
         return report.finish(None);
     }
     let (root, errors) = DeTable::parse_recoverable(text);
     report.syntax(&errors);
-    let definition = document::read(root.get_ref(), plugins, &mut report);
+    let definition = document::read(root.get_ref(), Plugins::new(plugins, referred), &mut report);
     report.finish(definition)
 }
 

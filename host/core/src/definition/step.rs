@@ -9,6 +9,7 @@ use super::document::{MAX_DESCRIPTION_LEN, TIMEOUTS};
 use super::reader::{Field, Reader, parse_name};
 use super::{KnownPlugin, limits};
 use crate::failure::{CAUSE_NAMES, CauseSet};
+use crate::oci::{OciReference, SCHEME};
 use crate::plan::{OnError, PluginRef, RetryPolicy, StepPlan};
 
 /// How long one attempt may take where the step does not say.
@@ -35,7 +36,7 @@ pub(super) fn read<'a>(field: &Field<'a>, plugins: &mut Plugins<'_>, report: &mu
     let mut step = Reader::new(table, format!("step {}", quote(field.key)), field.header(report));
     let plugin = plugin_field(&mut step, report);
     let named = plugin.is_some();
-    let plugin = plugin.and_then(|field| known_plugin(&field, plugins.all(), report));
+    let plugin = plugin.and_then(|field| known_plugin(&field, plugins, report));
     let description = step.optional("description").and_then(|field| field.short_string(report, MAX_DESCRIPTION_LEN));
     draft.depends = step.optional("depends").map(|field| depends(&field, report)).unwrap_or_default();
     let reactions = [("fail", OnError::Fail), ("continue", OnError::Continue)];
@@ -97,8 +98,12 @@ fn lacks_plugin(step: &Reader<'_>, header: Range<usize>, name: &str, report: &mu
 }
 
 /// The plugin that a field names.
-fn known_plugin<'p>(field: &Field<'_>, plugins: &'p [KnownPlugin], report: &mut Report<'_>) -> Option<&'p KnownPlugin> {
+fn known_plugin<'p>(field: &Field<'_>, plugins: &Plugins<'p>, report: &mut Report<'_>) -> Option<&'p KnownPlugin> {
     let name = field.string(report)?;
+    if name.starts_with(SCHEME) {
+        return registry_plugin(field, name, plugins, report);
+    }
+    let plugins = plugins.all();
     let names = || plugins.iter().map(|plugin| plugin.name.as_str());
     let plugin = plugins.iter().find(|plugin| plugin.name.as_str() == name);
     if plugin.is_none() {
@@ -110,6 +115,32 @@ fn known_plugin<'p>(field: &Field<'_>, plugins: &'p [KnownPlugin], report: &mut 
         report.add(field.span.clone(), format!("there is no plugin {}", quote(name)), help);
     }
     plugin
+}
+
+/// The plugin in a registry that a field refers to.
+fn registry_plugin<'p>(field: &Field<'_>, text: &str, plugins: &Plugins<'p>, report: &mut Report<'_>) -> Option<&'p KnownPlugin> {
+    let reference = match text.parse::<OciReference>() {
+        Ok(reference) => reference,
+        Err(error) => {
+            let help = "write it like `oci://registry.example/team/hello@sha256:…`";
+            report.add(field.span.clone(), format!("{} is no reference: {}", quote(text), error.reason()), help.to_owned());
+            return None;
+        }
+    };
+    let why = match plugins.referred(&reference) {
+        Some(Ok(plugin)) if reference.digest.is_some() => return Some(plugin),
+        Some(Err(why)) => Some(why.clone()),
+        Some(Ok(_)) | None => None,
+    };
+    let (message, help) = if reference.digest.is_some() {
+        let help = why.unwrap_or_else(|| "pull it, and upload what `plugin pull` leaves".to_owned());
+        ("the plugin of this reference is not here", help)
+    } else {
+        let help = why.unwrap_or_else(|| format!("`bulkhead plugin pull {reference}` tells what it is pinned to now"));
+        ("a plugin in a registry has to be pinned to its digest: a tag may mean another one tomorrow", help)
+    };
+    report.add(field.span.clone(), message, help);
+    None
 }
 
 /// The names of the steps that a step depends on: one string or a list of them.

@@ -105,7 +105,7 @@ impl Lab {
     pub(crate) async fn plan_task(&self, plugin: &Inspected, keys: &str) -> Attempt {
         let text = format!("id = \"test\"\nname = \"Test\"\n[step.only]\nplugin = \"{}\"\n{keys}\n", plugin.name);
         let known = KnownPlugin { name: plugin.name.clone(), digest: plugin.digest, config_schema: plugin.config_schema.clone() };
-        let plan = definition::load(&text, &[known]).unwrap_or_else(|mistakes| panic!("{text}\n{mistakes:#?}")).plan;
+        let plan = definition::load(&text, &[known], &[]).unwrap_or_else(|mistakes| panic!("{text}\n{mistakes:#?}")).plan;
         let id = RunId::new(self.store.now(), u128::from(self.ids.fetch_add(1, Ordering::Relaxed)));
         let run =
             NewRun { id, plan, parameters: "{}".into(), files: vec![], trigger: Trigger::Api, paused: false, idempotency: None };

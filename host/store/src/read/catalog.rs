@@ -1,10 +1,11 @@
 //! Definitions, plugins and tokens.
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use bulkhead_core::id::Digest;
 use bulkhead_core::name::Name;
-use bulkhead_engine::store::{DefinitionRecord, PluginRecord, PluginUpload, StoreError, TokenRecord};
+use bulkhead_engine::store::{DefinitionRecord, Papers, PluginRecord, PluginUpload, StoreError, TokenRecord};
 use bytes::Bytes;
 
 use super::{list, page, table};
@@ -73,6 +74,37 @@ pub(crate) fn plugin_uploads(kv: &dyn KvRead) -> Tx<Vec<PluginUpload>> {
     let mut uploads: Vec<PluginUpload> = table(kv, &keys::plugin_uploads())?;
     uploads.sort_by_key(|upload| (upload.received_at, upload.digest));
     Ok(uploads)
+}
+
+/// The plugin that a manifest names: the first of those that its component is.
+pub(crate) fn pinned_plugin(kv: &dyn KvRead, manifest: Digest) -> Tx<PluginRecord> {
+    let component: Digest = record::load(kv, &keys::plugin_pin(manifest))?.ok_or(StoreError::NotFound("plugin"))?;
+    let key = kv::keys_of(kv, &keys::plugin_digests(component).prefix(), 1)?.pop().ok_or(StoreError::NotFound("plugin"))?;
+    plugin_of(kv, keys::Fields::of(key.bytes(), 33).text()?, component)
+}
+
+/// The plugins that are pinned and that no name means, in the order of their names.
+pub(crate) fn pinned_plugins(kv: &dyn KvRead) -> Tx<Vec<(PluginRecord, Papers)>> {
+    let mut components = BTreeSet::new();
+    kv.scan(&keys::plugin_pins().prefix(), Direction::Forward, &mut |_, value| {
+        components.insert(record::decode::<Digest>(value)?);
+        Ok(ControlFlow::Continue(()))
+    })?;
+    let mut found = Vec::new();
+    for component in components {
+        for key in kv::keys_of(kv, &keys::plugin_digests(component).prefix(), usize::MAX)? {
+            let name = keys::Fields::of(key.bytes(), 33).text()?;
+            if record::load(kv, &keys::plugin_name(name))? != Some(component) {
+                found.push((plugin_of(kv, name, component)?, papers(kv, component)?));
+            }
+        }
+    }
+    found.sort_by(|(a, _), (b, _)| (&a.name, a.digest).cmp(&(&b.name, b.digest)));
+    Ok(found)
+}
+
+pub(crate) fn papers(kv: &dyn KvRead, component: Digest) -> Tx<Papers> {
+    Ok(record::load(kv, &keys::plugin_papers(component))?.unwrap_or_default())
 }
 
 pub(crate) fn component(kv: &dyn KvRead, digest: Digest) -> Tx<Bytes> {

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use bulkhead_core::definition::standing;
 use bulkhead_core::id::Digest;
 use bulkhead_core::name::Name;
-use bulkhead_engine::store::{Catalog, DefinitionRecord, PluginRecord, PluginUpload, StoreFuture, TokenRecord, UploadEnd};
+use bulkhead_engine::store::{
+    Catalog, DefinitionRecord, Papers, PluginRecord, PluginUpload, StoreFuture, TokenRecord, UploadEnd,
+};
 use bytes::Bytes;
 
 use super::{Cost, KvStore};
@@ -52,6 +54,26 @@ impl<K: 'static> Catalog for KvStore<K> {
 
     fn component(&self, digest: Digest) -> StoreFuture<'_, Bytes> {
         self.read(Cost::Range, move |kv| read::component(kv, digest))
+    }
+
+    fn pin_plugin(&self, plugin: PluginRecord, component: Bytes) -> StoreFuture<'_, PluginRecord> {
+        self.write("pin_plugin", component.len(), move |txn| txn.pin_plugin(plugin, &component))
+    }
+
+    fn pinned_plugin(&self, manifest: Digest) -> StoreFuture<'_, PluginRecord> {
+        self.read(Cost::Point, move |kv| read::pinned_plugin(kv, manifest))
+    }
+
+    fn pinned_plugins(&self) -> StoreFuture<'_, Vec<(PluginRecord, Papers)>> {
+        self.read(Cost::Range, read::pinned_plugins)
+    }
+
+    fn put_papers(&self, component: Digest, papers: Papers) -> StoreFuture<'_, ()> {
+        self.write("put_papers", 0, move |txn| txn.put_papers(component, papers))
+    }
+
+    fn papers(&self, component: Digest) -> StoreFuture<'_, Papers> {
+        self.read(Cost::Point, move |kv| read::papers(kv, component))
     }
 
     fn delete_plugin(&self, name: Name) -> StoreFuture<'_, ()> {

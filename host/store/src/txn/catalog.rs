@@ -7,8 +7,8 @@ use bulkhead_core::failure::{Cause, Failure};
 use bulkhead_core::id::Digest;
 use bulkhead_core::name::Name;
 use bulkhead_engine::store::{
-    DefinitionRecord, MAX_ENDED_UPLOADS, MAX_OLD_VERSIONS, MAX_UPLOAD_ATTEMPTS, MAX_WAITING_UPLOADS, PluginRecord, PluginUpload,
-    StoreError, TokenRecord, UploadEnd, UploadState,
+    DefinitionRecord, MAX_ENDED_UPLOADS, MAX_MANIFESTS, MAX_OLD_VERSIONS, MAX_UPLOAD_ATTEMPTS, MAX_WAITING_UPLOADS, Papers,
+    PluginRecord, PluginUpload, StoreError, TokenRecord, UploadEnd, UploadState,
 };
 use bytes::Bytes;
 
@@ -70,25 +70,36 @@ impl Txn<'_> {
         self.name_plugin(plugin)
     }
 
+    /// Stores a plugin that no name means.
+    pub(crate) fn pin_plugin(&mut self, plugin: PluginRecord, component: &Bytes) -> Tx<PluginRecord> {
+        self.put_component(plugin.digest, component)?;
+        self.record_plugin(plugin)
+    }
+
     /// Stores a component, unless it is there.
     fn put_component(&mut self, digest: Digest, component: &Bytes) -> Tx<()> {
         let key = keys::component(digest);
         if kv::exists(self.kv, &key)? { Ok(()) } else { self.put(&key, component) }
     }
 
-    /// Makes a plugin of a component that is stored, and its name mean it.
-    fn name_plugin(&mut self, plugin: PluginRecord) -> Tx<PluginRecord> {
+    /// Makes a plugin of a component that is stored.
+    fn record_plugin(&mut self, plugin: PluginRecord) -> Tx<PluginRecord> {
         let version = keys::plugin_version(plugin.name.as_str(), plugin.digest);
-        let record = match self.load::<PluginRecord>(&version)? {
-            Some(known) if known.analysis.is_some() || plugin.analysis.is_none() => known,
+        match self.load::<PluginRecord>(&version)? {
+            Some(known) if known.analysis.is_some() || plugin.analysis.is_none() => Ok(known),
             known => {
                 let uploaded_at = known.map_or(plugin.uploaded_at, |known| known.uploaded_at);
                 let plugin = PluginRecord { uploaded_at, ..plugin };
                 self.put_record(&version, &plugin)?;
                 self.put(&keys::plugin_digest(plugin.digest, plugin.name.as_str()), &[])?;
-                plugin
+                Ok(plugin)
             }
-        };
+        }
+    }
+
+    /// Makes a plugin of a component that is stored, and its name mean it.
+    fn name_plugin(&mut self, plugin: PluginRecord) -> Tx<PluginRecord> {
+        let record = self.record_plugin(plugin)?;
         self.put_record(&keys::plugin_name(record.name.as_str()), &record.digest)?;
         Ok(record)
     }
@@ -168,13 +179,33 @@ impl Txn<'_> {
         Ok(())
     }
 
+    /// Adds to what proves a component.
+    pub(crate) fn put_papers(&mut self, component: Digest, papers: Papers) -> Tx<()> {
+        let mut known = read::catalog::papers(self.kv, component)?;
+        for manifest in papers.manifests {
+            if !known.manifests.contains(&manifest) {
+                known.manifests.push(manifest);
+                self.put_record(&keys::plugin_pin(manifest), &component)?;
+            }
+        }
+        let too_many = known.manifests.len().saturating_sub(MAX_MANIFESTS);
+        for manifest in known.manifests.drain(..too_many) {
+            self.remove(&keys::plugin_pin(manifest))?;
+        }
+        known.source = papers.source.or(known.source);
+        if papers.signature.is_some() {
+            (known.signature, known.signed_by) = (papers.signature, papers.signed_by);
+        }
+        self.put_record(&keys::plugin_papers(component), &known)
+    }
+
     /// Removes a plugin with all components that its name ever meant, unless a run that has not ended uses one of them.
     pub(crate) fn delete_plugin(&mut self, name: &Name) -> Tx<()> {
-        let latest = keys::plugin_name(name.as_str());
-        if !kv::exists(self.kv, &latest)? {
+        // The name need not mean any of them: what is pinned has none.
+        let versions = kv::keys_of(self.kv, &keys::plugin_versions(name.as_str()).prefix(), usize::MAX)?;
+        if versions.is_empty() {
             return Err(StoreError::NotFound("plugin").into());
         }
-        let versions = kv::keys_of(self.kv, &keys::plugin_versions(name.as_str()).prefix(), usize::MAX)?;
         let digest = |key: &keys::Key| keys::Fields::of(key.bytes(), 2 + name.as_str().len()).digest();
         for version in &versions {
             let runs = self.uses(UseKind::Plugin, digest(version)?)?;
@@ -189,7 +220,7 @@ impl Txn<'_> {
             self.remove(&keys::plugin_digest(digest, name.as_str()))?;
             self.drop_component(digest)?;
         }
-        self.remove(&latest)
+        self.remove(&keys::plugin_name(name.as_str()))
     }
 
     /// Removes a component that has no name any more and does not wait for one.
@@ -198,6 +229,10 @@ impl Txn<'_> {
         if waits || kv::exists_in(self.kv, &keys::plugin_digests(digest).prefix())? {
             return Ok(());
         }
+        for manifest in read::catalog::papers(self.kv, digest)?.manifests {
+            self.remove(&keys::plugin_pin(manifest))?;
+        }
+        self.remove(&keys::plugin_papers(digest))?;
         self.remove(&keys::component(digest))
     }
 

@@ -7,8 +7,8 @@ use bulkhead_core::id::Digest;
 use bulkhead_core::plugin::{Analysis, Interfaces, PluginForm, PluginKind};
 use bulkhead_core::time::Timestamp;
 use bulkhead_engine::store::{
-    MAX_ENDED_UPLOADS, MAX_OLD_VERSIONS, MAX_UPLOAD_ATTEMPTS, MAX_WAITING_UPLOADS, PluginRecord, Role, StoreError, TokenRecord,
-    UploadEnd, UploadState,
+    MAX_ENDED_UPLOADS, MAX_MANIFESTS, MAX_OLD_VERSIONS, MAX_UPLOAD_ATTEMPTS, MAX_WAITING_UPLOADS, Papers, PluginRecord, Role,
+    StoreError, TokenRecord, UploadEnd, UploadState,
 };
 use bytes::Bytes;
 
@@ -180,6 +180,44 @@ pub(crate) async fn another_upload_says_what_was_not_recorded(f: &mut Fixture) {
     f.store().put_plugin(later, Bytes::from_static(b"one")).await.unwrap();
     let known = f.store().plugin(name("p")).await.unwrap();
     assert_eq!((known.uploaded_at, known.analysis), (Timestamp::from_micros(5), Some(analysis)));
+}
+
+pub(crate) async fn a_pinned_plugin_takes_no_name_and_goes_with_its_papers(f: &mut Fixture) {
+    let store = f.store();
+    let manifests = |bytes: &[u8]| Papers { manifests: bytes.iter().map(|&byte| digest(byte)).collect(), ..Papers::default() };
+    // Papers may come before what they are of.
+    store.put_papers(digest(1), Papers { signature: Some("signed".into()), ..manifests(&[101]) }).await.unwrap();
+    assert!(matches!(store.pinned_plugin(digest(101)).await, Err(StoreError::NotFound("plugin"))));
+    store.put_plugin(plugin("p", 2), Bytes::from_static(b"two")).await.unwrap();
+    store.pin_plugin(plugin("p", 1), Bytes::from_static(b"one")).await.unwrap();
+    assert_eq!(store.plugin(name("p")).await.unwrap(), plugin("p", 2));
+    assert_eq!(store.pinned_plugin(digest(101)).await.unwrap(), plugin("p", 1));
+    assert_eq!(store.component(digest(1)).await.unwrap(), Bytes::from_static(b"one"));
+    let pinned = store.pinned_plugins().await.unwrap();
+    assert_eq!(pinned.iter().map(|(plugin, _)| plugin.clone()).collect::<Vec<_>>(), [plugin("p", 1)]);
+    // What is said later adds to it.
+    store.put_papers(digest(1), Papers { source: Some("oci://r/p".into()), ..manifests(&[101, 102]) }).await.unwrap();
+    let papers = store.papers(digest(1)).await.unwrap();
+    assert_eq!((papers.signature.as_deref(), papers.source.as_deref()), (Some("signed"), Some("oci://r/p")));
+    assert_eq!(papers.manifests, [digest(101), digest(102)]);
+    // Uploaded under another name it is both.
+    store.put_plugin(plugin("q", 1), Bytes::from_static(b"one")).await.unwrap();
+    store.delete_plugin(name("p")).await.unwrap();
+    assert_eq!(store.pinned_plugins().await.unwrap(), []);
+    assert_eq!(store.pinned_plugin(digest(102)).await.unwrap(), plugin("q", 1));
+    store.delete_plugin(name("q")).await.unwrap();
+    assert!(matches!(store.pinned_plugin(digest(102)).await, Err(StoreError::NotFound("plugin"))));
+    assert_eq!(store.papers(digest(1)).await.unwrap(), Papers::default());
+    // A plugin that no name means is removed by its own.
+    store.pin_plugin(plugin("p", 1), Bytes::from_static(b"one")).await.unwrap();
+    store.delete_plugin(name("p")).await.unwrap();
+    assert!(matches!(store.component(digest(1)).await, Err(StoreError::NotFound("component"))));
+    // There is a bound; the first go first.
+    for byte in 0..=u8::try_from(MAX_MANIFESTS).unwrap() {
+        store.put_papers(digest(9), manifests(&[byte])).await.unwrap();
+    }
+    let papers = store.papers(digest(9)).await.unwrap();
+    assert_eq!((papers.manifests.len(), papers.manifests[0]), (MAX_MANIFESTS, digest(1)));
 }
 
 pub(crate) async fn a_plugin_in_use_is_not_removed(f: &mut Fixture) {

@@ -114,6 +114,7 @@ suite! {
         an_upload_that_ends_its_server_is_refused,
         uploads_are_bounded,
         another_upload_says_what_was_not_recorded,
+        a_pinned_plugin_takes_no_name_and_goes_with_its_papers,
         a_plugin_in_use_is_not_removed,
         tokens_are_found_by_their_secret,
     }

@@ -9,6 +9,7 @@ mod demo;
 mod hooks;
 mod misbehave;
 mod plugin_author;
+mod registry;
 mod schedules;
 mod serve;
 mod streams;

@@ -58,7 +58,7 @@ const PIECES: [&str; 24] = [
 ];
 
 fn check(text: &str) {
-    if let Err(diagnostics) = load(text, &plugins()) {
+    if let Err(diagnostics) = load(text, &plugins(), &[]) {
         check_places(text, &diagnostics);
     }
 }
@@ -114,9 +114,9 @@ proptest! {
             "id = \"job\"\npriority = {priority}\ntags = {tags:?}\n[step.a]\nplugin = \"generator\"\nworker_count = {workers}\n\
              failure_rate = {rate:?}\nseed = {seed}\n"
         );
-        let first = load(&text, &plugins()).map_err(|refused| TestCaseError::fail(refused.to_string()))?;
+        let first = load(&text, &plugins(), &[]).map_err(|refused| TestCaseError::fail(refused.to_string()))?;
         let printed = toml::to_string_pretty(&toml::from_str::<toml::Table>(&text).unwrap()).unwrap();
-        let second = load(&printed, &plugins()).map_err(|refused| TestCaseError::fail(refused.to_string()))?;
+        let second = load(&printed, &plugins(), &[]).map_err(|refused| TestCaseError::fail(refused.to_string()))?;
         prop_assert_eq!(&first.plan, &second.plan);
         prop_assert_eq!(&first.plan.tags, &tags);
     }

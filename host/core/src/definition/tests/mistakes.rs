@@ -1,7 +1,7 @@
 //! Each kind of mistake, with its place, its reason and what to do.
 
 use super::support::{plugins, refused};
-use crate::definition::{MAX_DIAGNOSTICS, MAX_STEPS, MAX_TEXT_LEN, load};
+use crate::definition::{MAX_DIAGNOSTICS, MAX_STEPS, MAX_TEXT_LEN, load, references};
 
 /// The lines come after `id = "job"`, and a valid step comes after them.
 fn top(lines: &str) -> String {
@@ -244,7 +244,7 @@ fn plugins_that_are_not_there() {
         refused(&named("x")),
         "3:8: there is no plugin `x` (upload it first, or use `generator`, `crawler`, `free`, `garbled`, `remote`, `bounded`, `unbounded` or `endless`)"
     );
-    let none = load(&named("generator"), &[]).unwrap_err().to_string();
+    let none = load(&named("generator"), &[], &[]).unwrap_err().to_string();
     assert_eq!(none, "3:8: there is no plugin `generator` (upload it first: there are no plugins yet)");
     assert_eq!(step("type = \"generator\""), "4:1: `plugin` and `type` mean the same, and this step has both (leave one out)");
 }
@@ -385,7 +385,7 @@ depends = "one"
 #[test]
 fn a_flood_of_mistakes_is_cut_and_says_so() {
     let lines: String = (0..5_000).map(|at| format!("key-{at} = 1\n")).collect();
-    let diagnostics = load(&lines, &plugins()).unwrap_err().0;
+    let diagnostics = load(&lines, &plugins(), &[]).unwrap_err().0;
     assert_eq!(diagnostics.len(), MAX_DIAGNOSTICS);
     let last = &diagnostics[MAX_DIAGNOSTICS - 1];
     // Two keys lack, too, and the last of those shown is one of those that are not.
@@ -437,4 +437,40 @@ fn hooks() {
     );
     let many = format!("{good}\n").repeat(11);
     assert_eq!(top(&many), "2:1: there are 11 hooks, but at most 10 are allowed (let one receiver tell the others)");
+}
+
+#[test]
+fn a_plugin_in_a_registry_is_pinned_and_here() {
+    let digest = |byte: u8| format!("{byte:02x}").repeat(32);
+    let step = |reference: &str| format!("id = \"job\"\n[step.first]\nplugin = \"{reference}\"\n");
+    let gen_at = |byte| step(&format!("oci://r.test/team/gen@sha256:{}", digest(byte)));
+    let (plain, tag, here) =
+        (step("oci://r.test/team/gen"), step("oci://r.test/team/gen:1"), "the plugin of this reference is not here");
+    let unpinned = "a plugin in a registry has to be pinned to its digest: a tag may mean another one tomorrow";
+    table(
+        refused,
+        &[
+            (&gen_at(2), &format!("3:10: {here} (`--registry r.test` allows it)")),
+            (&gen_at(3), &format!("3:10: {here} (pull it, and upload what `plugin pull` leaves)")),
+            (&tag, &format!("3:10: {unpinned} (now it is sha256:…)")),
+            (&plain, &format!("3:10: {unpinned} (`bulkhead plugin pull oci://r.test/team/gen` tells what it is pinned to now)")),
+            (
+                &step("oci://r.test"),
+                "3:10: `oci://r.test` is no reference: it lacks a repository (write it like `oci://registry.example/team/hello@sha256:…`)",
+            ),
+        ],
+    );
+    // The name of a plugin in a registry takes nothing from the one that has the same name here, its schema neither.
+    let both = format!("{}anything = 1\n[step.second]\nplugin = \"generator\"\nanything = 1\n", gen_at(1));
+    let refused = refused(&both);
+    assert!(refused.starts_with("7:1: step `second` has no key `anything` (the plugin knows `failure_rate`"), "{refused}");
+}
+
+#[test]
+fn references_are_found_in_any_text() {
+    let found = |text: &str| references(text).iter().map(ToString::to_string).collect::<Vec<_>>();
+    let text = "[step.a]\nplugin = \"oci://r.test/a:1\"\n[step.b]\ntype = \"oci://r.test/b\"\n[step.c]\nplugin = \"oci://r.test/a:1\"\n\
+                [step.d]\nplugin = \"oci://\"\n[step.e]\nplugin = 1\n[x";
+    assert_eq!(found(text), ["oci://r.test/a:1", "oci://r.test/b"]);
+    assert_eq!(found("step = 1 # oci://"), Vec::<String>::new());
 }

@@ -1,6 +1,6 @@
 //! Plugins that no test has to upload.
 
-use crate::definition::{Definition, Diagnostics, KnownPlugin, load};
+use crate::definition::{Definition, Diagnostics, KnownPlugin, RegistryPlugin, load};
 use crate::id::Digest;
 
 /// What a schema derived from the generator's configuration looks like.
@@ -61,14 +61,33 @@ pub(super) fn plugins() -> Vec<KnownPlugin> {
     (0..).zip(schemas).map(plugin).collect()
 }
 
+/// What [`registry`] has: a plugin under the generator's name with any configuration, one that can't be pulled, and one under a tag.
+pub(super) fn referred() -> Vec<RegistryPlugin> {
+    let plugin = KnownPlugin {
+        name: "generator".parse().unwrap(),
+        digest: Digest::from_bytes([99; 32]),
+        config_schema: "true".to_owned(),
+    };
+    let pinned = |byte| Digest::from_bytes([byte; 32]);
+    let at = |text: &str| text.parse::<crate::oci::OciReference>().unwrap();
+    vec![
+        RegistryPlugin { reference: at("oci://r.test/team/gen").pinned(pinned(1)), found: Ok(plugin) },
+        RegistryPlugin {
+            reference: at("oci://r.test/team/gen").pinned(pinned(2)),
+            found: Err("`--registry r.test` allows it".to_owned()),
+        },
+        RegistryPlugin { reference: at("oci://r.test/team/gen:1"), found: Err("now it is sha256:…".to_owned()) },
+    ]
+}
+
 /// Loads a text that has to be valid.
 pub(super) fn valid(text: &str) -> Definition {
-    load(text, &plugins()).unwrap_or_else(|diagnostics| panic!("refused: {diagnostics}"))
+    load(text, &plugins(), &referred()).unwrap_or_else(|diagnostics| panic!("refused: {diagnostics}"))
 }
 
 /// What is wrong with a text, one line each.
 pub(super) fn refused(text: &str) -> String {
-    match load(text, &plugins()) {
+    match load(text, &plugins(), &referred()) {
         Ok(definition) => panic!("accepted: {definition:?}"),
         Err(diagnostics) => {
             check_places(text, &diagnostics);
