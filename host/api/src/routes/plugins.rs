@@ -25,9 +25,9 @@ const MANIFEST: &str = "bulkhead-manifest";
 /// The largest manifest that comes in a header, in bytes: those of one layer have about 500, and annotations.
 const MAX_MANIFEST_HEADER: usize = 16 << 10;
 
-/// Which plugins.
+/// Which plugins. Clients that page through lists ask this one for pages, too, and get all at once.
 #[derive(Debug, Default, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields, default)]
+#[serde(default)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct PluginsQuery {
     /// Those that are pinned and that no name means.

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::args::{CheckArgs, InspectArgs, WorkerArgs};
-use crate::embedded::plugins::name_of_file;
+use crate::embedded::plugins::{name_of_file, papers};
 use crate::embedded::{Embedded, Places, user_cache};
 use crate::error::{CliError, CliResult};
 use crate::exit_codes;
@@ -100,6 +100,7 @@ async fn look(file: &Path, worker: &WorkerArgs) -> CliResult<Found> {
     let data = tempfile::Builder::new().prefix("bulkhead-plugin-").tempdir();
     let data = data.map_err(CliError::write(std::env::temp_dir()))?;
     let embedded = Embedded::open(data.path(), worker, Places { compiled: user_cache(), profiles: None })?;
+    embedded.jobs.prove(&bytes, papers(file, None)?).await.map_err(|error| refused(&error))?;
     let start = Instant::now();
     let plugin = embedded.jobs.upload(bytes, name_of_file(file)).await.map_err(|error| refused(&error))?;
     let ready = start.elapsed();

@@ -12,7 +12,7 @@ use bulkhead_core::run::{Trigger, Usage};
 use bulkhead_core::task::{PLAN_INDEX, Task};
 use bulkhead_engine::attempt::AttemptHost;
 use bulkhead_engine::executor::{CompileListener, Execution, ExecutionEnd, Executor, Inspected};
-use bulkhead_engine::jobs::RunRequest;
+use bulkhead_engine::jobs::{JobError, RunRequest};
 use bulkhead_engine::store::{PluginRecord, TaskFilter, TaskSpec};
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -20,7 +20,7 @@ use tempfile::TempDir;
 
 use crate::args::WorkbenchArgs;
 use crate::commands::files;
-use crate::embedded::plugins::name_of_file;
+use crate::embedded::plugins::{name_of_file, papers};
 use crate::embedded::{Embedded, Places, user_cache};
 use crate::error::{CliError, CliResult, InvalidDefinition};
 use crate::parameters;
@@ -63,10 +63,12 @@ impl Workbench {
         let data = data.map_err(CliError::write(std::env::temp_dir()))?;
         let places = Places { compiled: purpose.compiled.clone().or_else(user_cache), profiles: purpose.profiles.clone() };
         let mut embedded = Embedded::open(data.path(), &args.worker, places)?;
+        let refused = |error: JobError| CliError::usage(format!("{}: {error}", args.file.display()));
+        embedded.jobs.prove(&component, papers(&args.file, None)?).await.map_err(refused)?;
         let start = Instant::now();
         let plugin = embedded.jobs.upload(component, name_of_file(&args.file)).await;
         let prepared = start.elapsed();
-        let plugin = plugin.map_err(|error| CliError::usage(format!("{}: {error}", args.file.display())))?;
+        let plugin = plugin.map_err(refused)?;
         if let Some(input) = &args.input {
             let input: Arc<str> = read_input(input)?.into();
             let tasks =
