@@ -162,6 +162,33 @@ test('a plugin is tried with a form: one task, its result, its log and its cost'
   await page.context().close();
 });
 
+test('an upload shows how far it is, in every tab and after a reload, and then what it is', { skip: missing }, async () => {
+  // No other test has compiled it with these arguments.
+  const fresh = await Server.start({ args: ['--compiled-dir', mkdtempSync(join(tmpdir(), 'bulkhead-compiled-'))], plugins: false });
+  const page = await show('/plugins', fresh);
+  const file = join(ROOT, 'target/plugins/languages/python.wasm');
+  await page.locator('.drop input').setInputFiles(file);
+  const bar = page.locator('.upload.checking progress');
+  await bar.waitFor();
+  const done = async () => Number(await bar.getAttribute('value'));
+  const first = await done();
+  await page.reload();
+  await bar.waitFor();
+  await page.waitForFunction((first) => Number(document.querySelector('.upload progress')?.getAttribute('value')) > first, first);
+  assert.ok((await done()) < Number(await bar.getAttribute('max')));
+  await page.locator('td.name').getByRole('link', { name: 'python', exact: true }).click();
+  await page.getByRole('tab', { name: 'Interfaces' }).click();
+  const known = await fresh.api('/plugins/python');
+  const names = (/** @type {string} */ label) => page.getByRole('list', { name: label, exact: true }).locator('li').allTextContents();
+  await page.locator('.interfaces li').first().waitFor();
+  assert.deepEqual([await names('Needs'), await names('Offers')], [known.analysis.imports, known.analysis.exports]);
+  assert.ok(known.analysis.imports.some((/** @type {string} */ name) => name.startsWith('bulkhead:plugin/log@')));
+  assert.match((await page.locator('.facts').textContent()) ?? '', /plugin, from a component.*Compiled in/s);
+  assert.deepEqual(page.errors, []);
+  await page.context().close();
+  await fresh.stop();
+});
+
 test('plugins are uploaded where they are dropped, and refused with the reason', { skip: missing }, async () => {
   await server.api('/plugins/hello', { method: 'DELETE' });
   const page = await show('/plugins');
@@ -180,9 +207,9 @@ test('plugins are uploaded where they are dropped, and refused with the reason',
     await page.dispatchEvent('.drop', 'drop', { dataTransfer: data });
   };
   await drop('nothing.wasm', Buffer.from('no component'));
-  await page.locator('.notice.bad').getByText('it is no WebAssembly').waitFor();
+  await page.locator('.upload.refused').getByText('it is no WebAssembly').waitFor();
   await drop('hello.wasm', readFileSync(join(ROOT, 'target/plugins/hello.wasm')));
-  await page.getByRole('link', { name: 'hello', exact: true }).waitFor();
+  await page.locator('td.name').getByRole('link', { name: 'hello', exact: true }).waitFor();
   assert.equal((await server.api('/plugins/hello')).name, 'hello');
   assert.deepEqual(page.errors, []);
   await page.context().close();

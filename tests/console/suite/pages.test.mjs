@@ -81,6 +81,7 @@ const PAGES = [
   ['plugins', () => '/plugins', 'td.name'],
   ['plugin', () => '/plugins/generator', 'table'],
   ['plugin-try', () => '/plugins/generator?tab=try', '.fields'],
+  ['plugin-interfaces', () => '/plugins/generator?tab=interfaces', '.interfaces li'],
   ['artifacts', () => '/artifacts', '.file-table'],
   ['dead-letters', () => '/dead-letters', '.letters'],
   ['dead-letter', () => `/dead-letters/${group}`, '.letter-run'],

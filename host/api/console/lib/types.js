@@ -211,6 +211,9 @@
 /** @typedef {DefinitionSummary & {text: string, parameters?: Schema, files?: FileInput[], diagnostics?: Diagnostic[]}} Definition */
 /** @typedef {{version: number, updated_at: string, size_bytes: number}} DefinitionVersion */
 /** @typedef {{name: string, version: string, summary: string, digest: string, size_bytes: number, uploaded_at: string}} Plugin */
+/** @typedef {{kind: 'plugin'|'command', form: 'component'|'typed-module'|'module', contract?: string, imports: string[], exports: string[], compile_us?: number}} PluginAnalysis */
+/** @typedef {Plugin & {config_schema: Schema, analysis?: PluginAnalysis, provenance?: {source?: string, manifests: string[], signed_by?: string}}} PluginDetail */
+/** @typedef {{digest: string, name?: string, size_bytes: number, received_at: string, state: 'waiting'|'checking'|'accepted'|'refused', functions?: {done: number, total: number}, ended_at?: string, plugin?: string, failure?: Failure}} PluginUpload */
 /** @typedef {{waiting: number, delivered: number, failed: number, dropped: number}} DeliveryCounts */
 /** @typedef {{name: string, url: string, events: string[], definitions: string[], secret: string, stated_by?: string, created_at: string, problem?: string, deliveries: DeliveryCounts}} Hook */
 /** @typedef {{number: number, id: string, event: string, at: string, attempts: number, next_at?: string, answered_at?: string, status?: number, answer?: string}} Delivery */

@@ -4,7 +4,7 @@
 // its own: so nothing is lost and nothing comes twice, however often the stream is opened anew.
 
 /**
- * @typedef {{kind: 'statistics'} | {kind: 'runs'} | {kind: 'hooks'} | {kind: 'run', run: string} | LogTopic} Topic
+ * @typedef {{kind: 'statistics'} | {kind: 'runs'} | {kind: 'hooks'} | {kind: 'plugin-uploads'} | {kind: 'run', run: string} | LogTopic} Topic
  * @typedef {{kind: 'log', run: string, after: number, level?: string, step?: string, task?: string, contains?: string, cut?: number}} LogTopic
  * @typedef {{post: (message: any) => void}} Port
  * @typedef {{port: Port, id: number, topic: Topic, key: string, after: number}} Subscriber
@@ -106,8 +106,8 @@ export class Hub {
 
   /** What the stream is asked for. */
   request() {
-    /** @type {{statistics: boolean, runs: any, hooks: boolean, run: string[], logs: any[]}} */
-    const body = { statistics: false, runs: null, hooks: false, run: [], logs: [] };
+    /** @type {{statistics: boolean, runs: any, hooks: boolean, plugin_uploads: boolean, run: string[], logs: any[]}} */
+    const body = { statistics: false, runs: null, hooks: false, plugin_uploads: false, run: [], logs: [] };
     /** @type {Map<string, {topic: LogTopic, after: number}>} */
     const logs = new Map();
     const runs = new Set();
@@ -115,6 +115,7 @@ export class Hub {
       if (topic.kind === 'statistics') body.statistics = true;
       if (topic.kind === 'runs') body.runs = this.runsAfter === null ? {} : { after: this.runsAfter };
       if (topic.kind === 'hooks') body.hooks = true;
+      if (topic.kind === 'plugin-uploads') body.plugin_uploads = true;
       if (topic.kind === 'run') runs.add(topic.run);
       if (topic.kind === 'log') {
         const known = logs.get(key);

@@ -30,10 +30,10 @@ async function connect(/** @type {string} */ secret) {
   if (typeof SharedWorker === 'function') {
     const digest = secret ? await crypto.subtle?.digest('SHA-256', new TextEncoder().encode(secret)) : undefined;
     const name = digest ? Array.from(new Uint8Array(digest).slice(0, 8), (byte) => byte.toString(16)).join('') : 'open';
-    // A worker for each token, as what one may see is not shown to another, and for each form of the messages (2).
+    // A worker for each token, as what one may see is not shown to another, and for each form of the messages (3).
     const worker = new SharedWorker(policy?.createScriptURL('') ?? '/console/live/worker.js', {
       type: 'module',
-      name: `bulkhead-2-${name}`,
+      name: `bulkhead-3-${name}`,
     });
     worker.port.onmessage = receive;
     const lock = `bulkhead-tab-${Math.random().toString(36).slice(2)}`;

@@ -6,19 +6,23 @@ import { Icon } from '../components/icons.js';
 import { Empty, Foreign, Moment, Trouble } from '../components/parts.js';
 import { Tabs } from '../components/tabs.js';
 import { get, remove } from '../lib/api.js';
-import { size } from '../lib/format.js';
+import { duration, size } from '../lib/format.js';
 import { useLoad } from '../lib/load.js';
 import { go, params, setParams } from '../lib/router.js';
 import { html, useEffect } from '../lib/view.js';
 import { Try } from './plugin/try.js';
 
 /** @typedef {import('../lib/types.js').Schema} Schema */
+/** @typedef {import('../lib/types.js').PluginAnalysis} PluginAnalysis */
+
+/** What was uploaded, in words. */
+const FORMS = { component: 'a component', 'typed-module': 'a core module with its type', module: 'a core module' };
 
 /** @param {{name: string}} props */
 export function PluginPage({ name }) {
   const { value, error, reload } = useLoad(name, async (signal) => {
     const [plugin, definitions] = await Promise.all([get(`/plugins/${name}`, signal), get('/definitions?limit=500', signal)]);
-    return { plugin, definitions: /** @type {import('../lib/types.js').DefinitionSummary[]} */ (definitions.items) };
+    return { plugin: /** @type {import('../lib/types.js').PluginDetail} */ (plugin), definitions: /** @type {import('../lib/types.js').DefinitionSummary[]} */ (definitions.items) };
   });
   const tab = params.value.get('tab') ?? 'settings';
   useEffect(() => {
@@ -29,6 +33,7 @@ export function PluginPage({ name }) {
       ${error?.status === 404 ? html`<${Empty} icon="plugins" title="There is no such plugin"><a href="/plugins">All plugins</a></${Empty}>` : html`<${Trouble} problem=${error} retry=${reload} />`}</div>`;
   }
   const { plugin, definitions } = value;
+  const { analysis, provenance } = plugin;
   const users = definitions.filter((definition) => definition.steps.some((step) => step.plugin === name));
   return html`
     <div class="page">
@@ -50,9 +55,17 @@ export function PluginPage({ name }) {
       </header>
       <p class="lead"><${Foreign} text=${plugin.summary} max=${400} /></p>
       <dl class="facts wrap">
+        ${
+          analysis &&
+          html`<div><dt>Kind</dt><dd>${analysis.kind === 'command' ? 'WASI command' : 'plugin'}, from ${FORMS[analysis.form]}</dd></div>
+            ${analysis.contract && html`<div><dt>Contract</dt><dd class="number">${analysis.contract}</dd></div>`}
+            <div><dt>Compiled in</dt><dd class="number">${analysis.compile_us === undefined ? html`<span class="faint" title="Its code was there already">–</span>` : duration(analysis.compile_us / 1_000)}</dd></div>`
+        }
         <div><dt>Size</dt><dd class="number">${size(plugin.size_bytes)}</dd></div>
         <div><dt>Uploaded</dt><dd><${Moment} at=${plugin.uploaded_at} /></dd></div>
         <div><dt>Digest</dt><dd><button class="link mono" title="Copy the digest" onClick=${() => act(() => navigator.clipboard.writeText(plugin.digest), 'The digest is copied')}>${plugin.digest.slice(0, 27)}…</button></dd></div>
+        ${provenance?.source && html`<div><dt>Pulled from</dt><dd class="mono"><${Foreign} text=${provenance.source} max=${200} /></dd></div>`}
+        ${provenance?.signed_by && html`<div><dt>Signed by</dt><dd><${Foreign} text=${provenance.signed_by} max=${100} /></dd></div>`}
         <div><dt>Used by</dt><dd class="users">${users.length === 0 ? html`<span class="faint">no definition</span>` : users.map((definition) => html`<a href=${`/definitions/${definition.id}`}>${definition.id}</a> `)}</dd></div>
       </dl>
       <${Tabs} label="Views of the plugin" panel="plugin-view" current=${tab} choose=${(/** @type {string} */ to) => setParams({ tab: to === 'settings' ? null : to })}
@@ -60,10 +73,12 @@ export function PluginPage({ name }) {
           { name: 'settings', title: 'Settings' },
           { name: 'try', title: 'Try it' },
           { name: 'schema', title: 'Schema' },
+          { name: 'interfaces', title: 'Interfaces' },
         ]} />
       <div id="plugin-view" class="plugin-view" role="tabpanel" aria-labelledby=${`tab-${tab}`}>
         ${tab === 'settings' && html`<${Settings} schema=${plugin.config_schema} />`}
         ${tab === 'try' && html`<${Try} plugin=${name} schema=${plugin.config_schema ?? {}} />`}
+        ${tab === 'interfaces' && html`<${Interfaces} analysis=${analysis} />`}
         ${tab === 'schema' && html`<pre tabindex="0" class="tall" aria-label="JSON Schema of the settings">${JSON.stringify(plugin.config_schema, null, 2)}</pre>`}
       </div>
     </div>
@@ -87,4 +102,18 @@ function Settings({ schema }) {
       </tr>`,
     )}</tbody>
   </table></div>`;
+}
+
+/** What it needs of the host and offers to it. @param {{analysis?: PluginAnalysis}} props */
+function Interfaces({ analysis }) {
+  if (!analysis) {
+    const text = 'It was uploaded before this was recorded. Upload the same file again, and it will be.';
+    return html`<${Empty} icon="plugins" title="Not known">${text}</${Empty}>`;
+  }
+  const list = (/** @type {string} */ title, /** @type {string[]} */ names) => html`<section>
+    <h2>${title}</h2>
+    ${names.length === 0 && html`<p class="faint">Nothing.</p>`}
+    <ul class="interfaces" aria-label=${title}>${names.map((name) => html`<li><code><${Foreign} text=${name} max=${300} /></code></li>`)}</ul>
+  </section>`;
+  return html`<div class="sides">${list('Needs', analysis.imports)}${list('Offers', analysis.exports)}</div>`;
 }

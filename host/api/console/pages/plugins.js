@@ -7,15 +7,22 @@ import { Empty, Foreign, Trouble } from '../components/parts.js';
 import { ask, get } from '../lib/api.js';
 import { ago, count, moment, size } from '../lib/format.js';
 import { useKeys } from '../lib/keys.js';
-import { useLoad } from '../lib/load.js';
+import { useAgain, useLoad } from '../lib/load.js';
 import { go } from '../lib/router.js';
 import { html, now, useEffect, useState } from '../lib/view.js';
+import { useLive } from '../live/live.js';
+
+/** @typedef {import('../lib/types.js').PluginUpload} PluginUpload */
+
+/** How long an upload that has ended is shown, in milliseconds. */
+const SHOWN = 10 * 60_000;
 
 export function PluginsPage() {
   const { value, error, reload } = useLoad('plugins', (signal) => get('/plugins', signal));
   const [over, setOver] = useState(false);
   const [busy, setBusy] = useState('');
   const [at, setAt] = useState(-1);
+  const [uploads, setUploads] = useState(/** @type {PluginUpload[]} */ ([]));
   useEffect(() => {
     headline.value = { title: 'Plugins', state: '' };
   }, []);
@@ -29,11 +36,14 @@ export function PluginsPage() {
         .replace(/[^a-z0-9_]+/g, '-')
         .replace(/^-+|-+$/g, '');
       const query = name ? `?name=${encodeURIComponent(name)}` : '';
-      await act(() => ask('POST', `/plugins${query}`, { body: file, type: 'application/wasm' }), `${file.name} is uploaded`);
+      const headers = { prefer: 'respond-async' };
+      await act(() => ask('POST', `/plugins${query}`, { body: file, type: 'application/wasm', headers }));
     }
     setBusy('');
-    reload();
   };
+  useLive({ kind: 'plugin-uploads' }, (data) => setUploads(data.uploads));
+  const accepted = uploads.filter((upload) => upload.state === 'accepted');
+  useAgain(accepted.map((upload) => upload.digest + upload.ended_at).join(), reload, 50);
   const definitions = useLoad('definitions of plugins', (signal) => get('/definitions?limit=500', signal));
   /** @type {import('../lib/types.js').Plugin[]} */
   const items = value?.items ?? [];
@@ -66,9 +76,10 @@ export function PluginsPage() {
           }}>
           <input type="file" accept=".wasm" multiple onChange=${(/** @type {any} */ event) => upload(event.target.files)} />
           <${Icon} name="upload" size=${20} />
-          <span>${busy ? `Compiling and checking ${busy}…` : 'Drop components here (.wasm), or choose files'}</span>
+          <span>${busy ? `Sending ${busy}…` : 'Drop components here (.wasm), or choose files'}</span>
         </label>`
       }
+      <${Uploads} uploads=${uploads} />
       <${Trouble} problem=${error} retry=${reload} />
       ${value && items.length === 0 && html`<${Empty} icon="plugins" title="No plugin yet">Start the server with <code>--plugins DIR</code>, or upload one: <code>bulkhead plugins upload FILE</code>.</${Empty}>`}
       ${
@@ -89,4 +100,30 @@ export function PluginsPage() {
       }
     </div>
   `;
+}
+
+/** What is being checked, and what came of it. @param {{uploads: PluginUpload[]}} props */
+function Uploads({ uploads }) {
+  const shown = uploads.filter(({ ended_at }) => !ended_at || now.value - Date.parse(ended_at) < SHOWN).reverse();
+  if (shown.length === 0) return null;
+  return html`<ul class="uploads" aria-label="Uploads">${shown.map((upload) => html`<${Upload} key=${upload.digest} upload=${upload} />`)}</ul>`;
+}
+
+/** @param {{upload: PluginUpload}} props */
+function Upload({ upload }) {
+  const { digest, name, plugin, state, functions, failure } = upload;
+  const called = plugin ?? name ?? digest.slice(0, 19);
+  return html`<li class=${`upload ${state}`} data-digest=${digest}>
+    <span class="upload-name">${plugin ? html`<a href=${`/plugins/${plugin}`}>${plugin}</a>` : html`<${Foreign} text=${called} max=${60} />`}</span>
+    <span class="faint number">${size(upload.size_bytes)}</span>
+    ${state === 'waiting' && html`<span class="faint">waits for others</span>`}
+    ${state === 'checking' && !functions && html`<span class="faint">is being checked</span>`}
+    ${
+      functions &&
+      html`<progress max=${functions.total} value=${functions.done} aria-label=${`Compiling ${called}`}></progress>
+        <span class="number">${count(functions.done)} of ${count(functions.total)} functions compiled</span>`
+    }
+    ${state === 'accepted' && html`<span>is ready</span>`}
+    ${state === 'refused' && html`<span class="refusal" role="alert"><${Foreign} text=${failure?.message ?? 'refused'} max=${1_000} /></span>`}
+  </li>`;
 }

@@ -22,7 +22,7 @@ use bulkhead_core::time::Timestamp;
 use bulkhead_engine::files::{Content, Files as _, NewArtifact};
 use bulkhead_engine::store::{
     Catalog as _, ClaimRequest, Claimed, Completion, DeliveryEnd, DeliveryRequest, Fire, Hooks as _, Idempotency, Journal as _,
-    NewRun, PluginRecord, Queue as _, Retention, Role, RunFilter, Schedules as _, Settlement, Store, Summons, TaskOrder,
+    NewRun, Papers, PluginRecord, Queue as _, Retention, Role, RunFilter, Schedules as _, Settlement, Store, Summons, TaskOrder,
     TaskSpec, TokenRecord, UploadEnd,
 };
 use bytes::Bytes;
@@ -202,6 +202,13 @@ impl History {
             self.store.begin_upload(digest).await.unwrap();
             self.store.end_upload(digest, end).await.unwrap();
         }
+        let papers = Papers {
+            manifests: vec![Digest::from_bytes([8; 32])],
+            source: Some("oci://a.test/noop@sha256:0".into()),
+            signature: Some("signed".into()),
+            signed_by: Some("me".into()),
+        };
+        self.store.put_papers(Digest::from_bytes([7; 32]), papers).await.unwrap();
         let secret = Digest::from_bytes([1; 32]);
         let token = TokenRecord { name: name("me"), role: Role::Admin, secret, created_at: self.clock.now() };
         self.store.put_token(token).await.unwrap();
