@@ -5,7 +5,7 @@
 //! and `wait`, which ends when it is told to.
 
 mod bindings {
-    #![allow(missing_docs, unreachable_pub, unsafe_code, reason = "generated")]
+    #![allow(missing_docs, unreachable_pub, unsafe_code, clippy::too_many_arguments, reason = "generated")]
     use super::Contract;
     wit_bindgen::generate!({ path: "../../../wit/0.1.0", world: "plugin" });
     export!(Contract with_types_in self);
@@ -46,8 +46,8 @@ impl bindings::Guest for Contract {
     }
 
     fn plan(step: StepContext) -> Result<(), Failure> {
-        expect!(step.run.starts_with("run_"), true);
-        expect!(step.parameters == r#"{"ship":"Ada"}"#, true);
+        expect!(&*step.run, run if run.starts_with("run_"));
+        expect!(&*step.parameters, &r#"{"ship":"Ada"}"#);
         expect!((step.attempt, &*step.config), (1, r#"{"part":"write"}"# | r#"{"part":"read"}"# | r#"{"part":"wait"}"#));
         let specs = |keys: &[&str]| -> Vec<TaskSpec> {
             keys.iter().map(|key| TaskSpec { key: (*key).into(), input: format!("\"{key}\"") }).collect()
@@ -63,9 +63,9 @@ impl bindings::Guest for Contract {
     }
 
     fn run(step: StepContext, task: Task) -> Result<String, Failure> {
-        expect!(task.id.starts_with("task_"), true);
-        expect!(task.input == format!("\"{}\"", task.key), true);
-        expect!(status::cancelled(), false);
+        expect!(&*task.id, id if id.starts_with("task_"));
+        expect!(&*task.input, input if **input == format!("\"{}\"", task.key));
+        expect!(u8::from(status::cancelled()), 0);
         match &*task.key {
             "leave" => leave(),
             "fail" => Err(Failure { message: "as it should".into(), retryable: false }),
