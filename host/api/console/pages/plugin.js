@@ -22,7 +22,10 @@ const FORMS = { component: 'a component', 'typed-module': 'a core module with it
 export function PluginPage({ name }) {
   const { value, error, reload } = useLoad(name, async (signal) => {
     const [plugin, definitions] = await Promise.all([get(`/plugins/${name}`, signal), get('/definitions?limit=500', signal)]);
-    return { plugin: /** @type {import('../lib/types.js').PluginDetail} */ (plugin), definitions: /** @type {import('../lib/types.js').DefinitionSummary[]} */ (definitions.items) };
+    return {
+      plugin: /** @type {import('../lib/types.js').PluginDetail} */ (plugin),
+      definitions: /** @type {import('../lib/types.js').DefinitionSummary[]} */ (definitions.items),
+    };
   });
   const tab = params.value.get('tab') ?? 'settings';
   useEffect(() => {
