@@ -6,6 +6,7 @@
 
 use std::convert::Infallible;
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{HeaderValue, header};
@@ -26,6 +27,9 @@ const HELLO: &[u8] = b"retry: 1000\n\n";
 const HEARTBEAT: &[u8] = b":\n\n";
 /// Seconds after which a client that has too many streams tries again.
 const SLOT_RETRY_SECONDS: u64 = 5;
+
+/// The pause before a stream asks a store again that can't answer.
+pub(crate) const STORE_RETRY: Duration = Duration::from_secs(1);
 
 /// Where events come from.
 pub(crate) trait Source: Send + 'static {

@@ -20,7 +20,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 pub use self::artifacts::{FileError, FileInfo, FileSource, MAX_ARTIFACTS};
-use crate::store::{Claimed, Spawned, Store, StoreError, StoreFuture, StoreResult, TaskSpec};
+use crate::store::{Claimed, STORE_RETRY, Spawned, Store, StoreError, StoreFuture, StoreResult, TaskSpec};
 
 /// How long lines gather before they are appended: short against a person's patience, long against a no-op task, whose lines
 /// then go with its outcome.
@@ -30,8 +30,6 @@ pub const FLUSH_INTERVAL: Duration = Duration::from_millis(5);
 const MAX_BUFFERED_LINES: usize = 4_096;
 /// The bytes that one attempt's buffer holds before the guest waits.
 const MAX_BUFFERED_BYTES: usize = 1 << 20;
-/// The pause before the store is asked again that could not answer.
-const STORE_RETRY: Duration = Duration::from_millis(100);
 /// The longest status message that is kept, in bytes.
 const MAX_STATUS_LEN: usize = 1_024;
 /// The largest checkpoint, in bytes.

@@ -30,7 +30,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::dispatcher::{Sequence, until};
 use crate::egress::{Egress, EgressBody, EgressError, EgressGrant, EgressRequest, EgressTimeouts};
-use crate::store::{DeliveryEnd, DeliveryRequest, HookRecord, LeasedDeliveries, Settlement, Store, StoreError};
+use crate::store::{DeliveryEnd, DeliveryRequest, HookRecord, LeasedDeliveries, SERVICE_RETRY, Settlement, Store, StoreError};
 
 /// Deliveries at once to one hook.
 pub const PER_HOOK: usize = 4;
@@ -48,8 +48,6 @@ const REST_OF_ANSWER: Duration = Duration::from_secs(2);
 const ANSWER_LEN: usize = 1_000;
 /// The longest wait between two looks at the store: it bounds what a lost signal costs.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
-/// The pause after the store could not answer.
-const STORE_RETRY: Duration = Duration::from_millis(250);
 /// How long deliveries at work may take when the courier is told to stop: what ends in time is not told twice.
 const STOP_LIMIT: Duration = Duration::from_secs(2);
 /// The shortest and the longest key of a signature, in bytes.
@@ -202,7 +200,7 @@ impl Desk {
                 }
                 Err(error) => {
                     tracing::warn!(%error, "deliveries wait for the store");
-                    STORE_RETRY
+                    SERVICE_RETRY
                 }
             };
             tokio::select! {
@@ -266,7 +264,7 @@ impl Desk {
             match self.store.settle_delivery(settlement.clone()).await {
                 Ok(()) => return,
                 Err(StoreError::Unavailable { .. }) if tokio::time::Instant::now() < given_up => {
-                    tokio::time::sleep(STORE_RETRY).await;
+                    tokio::time::sleep(SERVICE_RETRY).await;
                 }
                 Err(error) => {
                     tracing::warn!(%error, hook = %settlement.hook, number = settlement.number, "what came of a delivery is lost");

@@ -14,10 +14,8 @@ use tokio_util::sync::CancellationToken;
 use crate::attempt::AttemptHost;
 use crate::engine::Shared;
 use crate::executor::{Execution, ExecutionEnd};
-use crate::store::{ClaimRequest, Claimed, Claims, Completion, StoreError};
+use crate::store::{ClaimRequest, Claimed, Claims, Completion, STORE_RETRY, StoreError};
 
-/// The pause before a claim or a record is tried again that the store could not take.
-const STORE_RETRY: Duration = Duration::from_millis(100);
 /// The longest wait for a signal: it bounds what a lost signal costs.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::attempt::AttemptHost;
 use crate::dispatcher::until;
 use crate::engine::Shared;
-use crate::store::{RunView, StoreError};
+use crate::store::{RunView, SERVICE_RETRY, StoreError};
 
 /// The longest wait between two rounds of housekeeping: it bounds what a lost signal costs.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
@@ -15,8 +15,6 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 const LONGEST_REVOCATION_WAIT: Duration = Duration::from_secs(1);
 /// How often progress is stored while it changes.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(500);
-/// The pause after the store could not answer.
-const STORE_RETRY: Duration = Duration::from_millis(250);
 
 /// Renews the lease in time, with what the tasks say of their progress. A worker whose lease ran out ends its attempts, which
 /// no longer hold their tasks, and registers again.
@@ -63,7 +61,7 @@ pub(crate) async fn revoke(shared: Arc<Shared>) {
             Err(error) => {
                 tracing::warn!(%error, "what is to end can't be read");
                 // What was named may have been lost with the answer, and is named once: look at the runs themselves.
-                tokio::time::sleep(STORE_RETRY).await;
+                tokio::time::sleep(SERVICE_RETRY).await;
                 if !revoke_stopping(&shared).await {
                     continue;
                 }
@@ -110,7 +108,7 @@ pub(crate) async fn housekeep(shared: Arc<Shared>) {
             Ok(done) => done.next_due.map_or(LONGEST_WAIT, |due| until(due, shared.store.now()).min(LONGEST_WAIT)),
             Err(error) => {
                 tracing::warn!(%error, "housekeeping waits for the store");
-                STORE_RETRY
+                SERVICE_RETRY
             }
         };
         let _ = tokio::time::timeout(wait, signal.wait()).await;

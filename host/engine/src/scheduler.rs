@@ -12,7 +12,7 @@ use bulkhead_core::time::Timestamp;
 use crate::dispatcher::{Sequence, until};
 use crate::engine::Shared;
 use crate::jobs::{JobError, Jobs};
-use crate::store::{DueSchedules, Fire, Signal, StoreError, StoreResult};
+use crate::store::{DueSchedules, Fire, SERVICE_RETRY, Signal, StoreError, StoreResult};
 
 /// Schedules that one look at the store gives.
 const SCHEDULES_PER_LOOK: usize = 64;
@@ -23,8 +23,6 @@ const FIRES_PER_TURN: usize = 16;
 const LONGEST_SLEEP: Duration = Duration::from_secs(5);
 /// The longest wait between two looks at the store: it bounds what a lost signal costs.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
-/// The pause after the store could not answer.
-const STORE_RETRY: Duration = Duration::from_millis(250);
 /// Sets the ids of scheduled runs apart from the other numbers that the worker draws from its seed.
 const STREAM: u64 = 0x5c4e_d01e_5c4e_d01e;
 
@@ -49,12 +47,12 @@ pub(crate) async fn schedule(shared: Arc<Shared>) {
                 }
                 // What is due and can't be done now is not asked for without end.
                 if stuck {
-                    tokio::time::sleep(STORE_RETRY).await;
+                    tokio::time::sleep(SERVICE_RETRY).await;
                 }
             }
             Err(error) => {
                 tracing::warn!(%error, "what is due by schedule can't be read");
-                tokio::time::sleep(STORE_RETRY).await;
+                tokio::time::sleep(SERVICE_RETRY).await;
             }
         }
     }

@@ -58,6 +58,11 @@ pub enum StoreError {
     Corrupt(String),
 }
 
+/// The pause before a store that could not answer is asked again by what an attempt waits for.
+pub(crate) const STORE_RETRY: Duration = Duration::from_millis(100);
+/// The same for services that nobody waits for.
+pub(crate) const SERVICE_RETRY: Duration = Duration::from_millis(250);
+
 /// The versions of a definition that are kept beside the one that it has.
 pub const MAX_OLD_VERSIONS: u64 = 100;
 

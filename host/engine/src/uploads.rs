@@ -6,7 +6,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use bulkhead_core::failure::{Cause, Failure};
 use bulkhead_core::id::Digest;
@@ -16,12 +15,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::executor::CompileProgress;
 use crate::jobs::{JobError, Jobs};
-use crate::store::{PluginUpload, Signal, StoreError, StoreResult, UploadEnd, UploadState};
+use crate::store::{PluginUpload, SERVICE_RETRY, Signal, StoreError, StoreResult, UploadEnd, UploadState};
 
 /// Uploads that are checked at once: their components are in memory.
 const AT_ONCE: usize = 4;
-/// The pause after the store could not answer.
-const STORE_RETRY: Duration = Duration::from_millis(250);
 
 /// An upload, and how far its check is.
 #[derive(Clone, Debug)]
@@ -138,7 +135,7 @@ async fn check_all(jobs: Jobs, stop: CancellationToken) {
                 }
             }
             () = checks.submitted.notified() => {}
-            () = tokio::time::sleep(STORE_RETRY), if retry => {}
+            () = tokio::time::sleep(SERVICE_RETRY), if retry => {}
         }
     }
     at_work.shutdown().await;
@@ -194,7 +191,7 @@ async fn persist<T, F: Future<Output = StoreResult<T>>>(digest: Digest, ask: imp
             Ok(answer) => return Some(answer),
             Err(StoreError::Unavailable { reason, .. }) => {
                 tracing::warn!(reason, %digest, "an upload waits for the store");
-                tokio::time::sleep(STORE_RETRY).await;
+                tokio::time::sleep(SERVICE_RETRY).await;
             }
             Err(error) => {
                 tracing::error!(%error, %digest, "an upload can't go on");

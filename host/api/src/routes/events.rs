@@ -27,8 +27,6 @@ use crate::state::ApiState;
 const EVENTS_PER_READ: usize = 500;
 /// Statistics are sent no more often than this.
 const STATISTICS_EVERY: Duration = Duration::from_millis(500);
-/// The pause before a store that can't answer is asked again.
-const STORE_RETRY: Duration = Duration::from_secs(1);
 
 /// Which events.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -191,7 +189,7 @@ impl sse::Source for Events {
     fn wait(&mut self) -> BoxFuture<'_, ()> {
         async move {
             let due = self.statistics.as_ref().filter(|_| self.stale).map(|sent| sent.next);
-            let due = if self.retry { Some(Instant::now() + STORE_RETRY) } else { due };
+            let due = if self.retry { Some(Instant::now() + sse::STORE_RETRY) } else { due };
             tokio::select! {
                 () = self.signal.wait() => {}
                 () = async { tokio::time::sleep_until(due.unwrap_or_else(Instant::now)).await }, if due.is_some() => {}

@@ -1,6 +1,5 @@
 //! A run's log: a page, a download, a stream. All three are a cursor that reads on through the store.
 
-use std::time::Duration;
 
 use axum::Extension;
 use axum::body::Body;
@@ -29,8 +28,6 @@ use crate::state::ApiState;
 const LINES_PER_READ: usize = 2_000;
 /// The longest text to search for, in bytes.
 const MAX_CONTAINS: usize = 256;
-/// The pause before a store that can't answer is asked again.
-const STORE_RETRY: Duration = Duration::from_secs(1);
 
 /// Which lines, and how many.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -295,7 +292,7 @@ impl sse::Source for Lines {
     fn wait(&mut self) -> BoxFuture<'_, ()> {
         async move {
             if self.retry {
-                tokio::time::sleep(STORE_RETRY).await;
+                tokio::time::sleep(sse::STORE_RETRY).await;
             } else {
                 self.signal.wait().await;
             }

@@ -47,8 +47,6 @@ const HOOKS_EVERY: Duration = Duration::from_millis(500);
 const RUN_EVERY: Duration = Duration::from_millis(200);
 const UPLOADS_EVERY: Duration = Duration::from_millis(200);
 const LINES_EVERY: Duration = Duration::from_millis(30);
-/// The pause before a store that can't answer is asked again.
-const STORE_RETRY: Duration = Duration::from_secs(1);
 
 /// Watch many things
 ///
@@ -177,7 +175,7 @@ impl sse::Source for Watch {
                     Err(error) => {
                         tracing::warn!(%error, "a watching stream waits for the store");
                         topic.stale = true;
-                        topic.next = Instant::now() + STORE_RETRY;
+                        topic.next = Instant::now() + sse::STORE_RETRY;
                     }
                 }
             }

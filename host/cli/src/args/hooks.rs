@@ -8,7 +8,8 @@ use bulkhead_core::name::Name;
 use bulkhead_engine::courier;
 use clap::{Args, Subcommand, ValueHint};
 
-use super::{ClientArgs, parse_duration};
+use super::ClientArgs;
+use super::values::parse_duration;
 
 /// How deliveries to hooks leave.
 #[derive(Clone, Debug, Args)]

@@ -6,7 +6,8 @@ use bulkhead_core::log::Level;
 use bulkhead_core::oci::OciReference;
 use clap::{Args, ValueEnum, ValueHint};
 
-use super::{EgressArgs, FileArgs, ParameterArgs, WorkerArgs, parse_level, parse_pair};
+use super::values::{parse_level, parse_pair};
+use super::{EgressArgs, FileArgs, ParameterArgs, WorkerArgs};
 
 /// What plugins can be made in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -89,7 +89,7 @@ pub struct RegistryPlugin {
     pub found: Result<KnownPlugin, String>,
 }
 
-/// Reads a definition and checks all of it against the plugins that there are: by their names, and those of its [`references`].
+/// Reads a definition and checks all of it against the plugins that there are: by their names, and those of its [`references()`].
 ///
 /// # Errors
 /// Everything that is wrong, at once.
