@@ -39,6 +39,8 @@ struct Files;
 const IMPORT_MAP: &str = "<script type=\"importmap\">";
 /// How the page names a script that is no module.
 const CLASSIC: &str = "<script src=\"/console/";
+/// How the page names a style sheet.
+const SHEET: &str = "<link rel=\"stylesheet\" href=\"/console/";
 /// What shows a run's newest lines before the page's modules are there, and the page that has it.
 const FIRST: &str = "log/first.js";
 const FIRST_OF: &str = "pages/run.js";
@@ -113,13 +115,16 @@ fn edition(anew: bool) -> String {
 
 /// The page, which names the files of an edition. It names every module that it will need first: so the browser asks for all of
 /// them at once, instead of for what one imports when it has that one. They wait for what is seen before them. Scripts that are no
-/// modules are part of the page: they ask for something, or change how everything looks, before there is anything else.
+/// modules and style sheets are part of the page: they ask for something, or say how everything looks, before there is anything
+/// else, and wait for none of the connections that a browser opens.
 fn page_text(edition: &str, module: &str) -> String {
     let mut page = text(PAGE);
-    while let Some((before, rest)) = page.split_once(CLASSIC)
-        && let Some((path, after)) = rest.split_once("\"></script>")
-    {
-        page = format!("{before}<script>{}</script>{after}", text(path));
+    for (named, end, inside) in [(CLASSIC, "\"></script>", "script"), (SHEET, "\">", "style")] {
+        while let Some((before, rest)) = page.split_once(named)
+            && let Some((path, after)) = rest.split_once(end)
+        {
+            page = format!("{before}<{inside}>{}</{inside}>{after}", text(path));
+        }
     }
     let first = if module == FIRST_OF { modules(&[FIRST], &page) } else { Vec::new() };
     let mut named = String::new();
@@ -214,19 +219,24 @@ fn answer(path: &str, content: Vec<u8>, policy: &str, lasts: bool, headers: &Hea
     Ok(response)
 }
 
-/// What a page may do: use files of its own, and the scripts and the import map that it has in itself.
+/// What a page may do: use files of its own, and the scripts, style sheets and import map that it has in itself.
 fn policy(page: &str) -> String {
-    let inside = ["<script>", IMPORT_MAP].iter().flat_map(|start| page.split(start).skip(1));
-    let digests = inside.filter_map(|rest| rest.split_once("</script>")).fold(String::new(), |mut digests, (inside, _)| {
-        let digest = base64url(&Sha256::digest(inside)).replace('-', "+").replace('_', "/");
-        let _ = write!(digests, " 'sha256-{digest}='");
-        digests
-    });
+    let (scripts, sheets) = (digests(page, &["<script>", IMPORT_MAP], "</script>"), digests(page, &["<style>"], "</style>"));
     format!(
-        "default-src 'none'; script-src 'self'{digests}; style-src 'self'; img-src 'self' data:; connect-src 'self'; worker-src 'self'; \
+        "default-src 'none'; script-src 'self'{scripts}; style-src 'self'{sheets}; img-src 'self' data:; connect-src 'self'; worker-src 'self'; \
          manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; \
          trusted-types console"
     )
+}
+
+/// The digests of what stands in a page between one of the starts and the end, as a policy names them.
+fn digests(page: &str, starts: &[&str], end: &str) -> String {
+    let inside = starts.iter().flat_map(|start| page.split(start).skip(1));
+    inside.filter_map(|rest| rest.split_once(end)).fold(String::new(), |mut digests, (inside, _)| {
+        let digest = base64url(&Sha256::digest(inside)).replace('-', "+").replace('_', "/");
+        let _ = write!(digests, " 'sha256-{digest}='");
+        digests
+    })
 }
 
 fn import_map(page: &str) -> Option<&str> {
@@ -261,13 +271,17 @@ mod tests {
             let target = target.strip_prefix("/console/~e/").unwrap();
             assert!(Files::get(target).is_some(), "{target}");
         }
-        assert_eq!(policy(&page).matches("'sha256-").count(), 3, "{}", policy(&page));
+        // Two scripts and the import map; each style sheet.
+        let sheets = page.matches("<style>").count();
+        assert!(sheets > 3 && !page.contains("rel=\"stylesheet\""), "{sheets} style sheets are in the page");
+        assert_eq!(policy(&page).matches("'sha256-").count(), 3 + sheets, "{}", policy(&page));
         assert_eq!(
             page.matches("/console/").count(),
             page.matches("/console/~e/").count(),
             "every file is named with its edition"
         );
         assert_eq!(page.matches("<script").count(), page.matches("</script>").count(), "no script ends early");
+        assert_eq!(sheets, page.matches("</style").count(), "no style sheet ends early");
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! A run's log: a page, a download, a stream. All three are a cursor that reads on through the store.
 
-
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
