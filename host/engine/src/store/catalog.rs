@@ -67,8 +67,9 @@ pub trait Catalog: Send + Sync + 'static {
     /// [`StoreError::Conflict`](super::StoreError::Conflict) where [`MAX_WAITING_UPLOADS`] wait, or this one waits under another name.
     fn submit_plugin(&self, digest: Digest, name: Option<Name>, component: Bytes) -> StoreFuture<'_, PluginUpload>;
     /// Records that an upload that waits is checked now, and returns it as it is then: refused, where
-    /// [`MAX_UPLOAD_ATTEMPTS`] checks of it never came to an end.
-    fn begin_upload(&self, digest: Digest) -> StoreFuture<'_, PluginUpload>;
+    /// [`MAX_UPLOAD_ATTEMPTS`] checks of it never came to an end. `begun` is what the caller read of it before, so that asking
+    /// again, after an answer that was lost, counts once.
+    fn begin_upload(&self, digest: Digest, begun: u32) -> StoreFuture<'_, PluginUpload>;
     /// Records what came of it. One that does not wait any more stays as it is.
     fn end_upload(&self, digest: Digest, end: UploadEnd) -> StoreFuture<'_, PluginUpload>;
     /// The upload of the component with this digest.
