@@ -483,8 +483,14 @@ impl Catalog for ProcessStore {
     fn delete_plugin(&self, name: Name) -> StoreFuture<'_, ()> {
         self.inner.delete_plugin(name)
     }
-    fn submit_plugin(&self, digest: Digest, name: Option<Name>, component: Bytes) -> StoreFuture<'_, PluginUpload> {
-        self.inner.submit_plugin(digest, name, component)
+    fn submit_plugin(
+        &self,
+        digest: Digest,
+        name: Option<Name>,
+        papers: Papers,
+        component: Bytes,
+    ) -> StoreFuture<'_, PluginUpload> {
+        self.inner.submit_plugin(digest, name, papers, component)
     }
     fn begin_upload(&self, digest: Digest) -> StoreFuture<'_, PluginUpload> {
         self.inner.begin_upload(digest)

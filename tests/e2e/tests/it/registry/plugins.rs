@@ -70,11 +70,22 @@ async fn a_pinned_plugin_runs_and_needs_no_registry_once_it_is_here() {
     let validated = api.send(validated.body(definition(&pinned))).await.ok();
     assert_eq!(validated["valid"], true, "{validated:#}");
     api.put_definition("job", &definition(&pinned)).await.ok();
-    assert_eq!(api.get("/plugins/noop").await.status, StatusCode::NOT_FOUND);
+    assert_eq!(api.get("/plugins").await.ok()["items"], json!([]), "no name means it");
+    let shown = api.get("/plugins/noop").await.ok();
+    assert_eq!((&shown["name"], &shown["source"]), (&json!("noop"), &json!(pinned)), "{shown:#}");
+    let by_digest = format!("/plugins/{}", shown["digest"].as_str().expect("a digest"));
+    assert_eq!(api.get(&by_digest).await.ok(), shown);
+    assert_eq!(api.get(&format!("/plugins/sha256:{}", "0".repeat(64))).await.status, StatusCode::NOT_FOUND);
     run(&api).await;
     let listed = server.call(&["plugins", "list", "--pinned", "--json"]);
     let listed: Value = serde_json::from_slice(&listed.stdout).unwrap();
     assert_eq!((&listed[0]["name"], &listed[0]["source"], &listed[1]), (&json!("noop"), &json!(pinned), &Value::Null));
+
+    // What is remembered of a definition does not outlast its plugin, which is pulled again.
+    let removed = api.send(api.request(Method::DELETE, "/api/v1/plugins/noop")).await;
+    assert_eq!(removed.status, StatusCode::NO_CONTENT);
+    assert_eq!(api.get("/plugins?pinned=true").await.ok()["items"], json!([]));
+    run(&api).await;
 
     drop(registry);
     run(&api).await;
@@ -94,6 +105,7 @@ async fn a_pinned_plugin_runs_and_needs_no_registry_once_it_is_here() {
     let uploaded = server.call(&["plugins", "upload", &place.text("carried.wasm"), "--json"]);
     assert!(uploaded.status.success(), "{}", said(&uploaded));
     let plugin = api.get("/plugins/noop").await.ok();
+    assert_eq!(plugin["source"], Value::Null, "a name means it");
     let (_, digest) = pinned.split_once('@').unwrap();
     assert_eq!(plugin["provenance"]["manifests"], json!([digest]), "{plugin:#}");
     api.put_definition("job", &definition(&pinned)).await.ok();
