@@ -47,7 +47,8 @@ fn of_certificate(error: &CertificateError) -> String {
     use CertificateError as Error;
     let days = |from: &UnixTime, to: &UnixTime| to.as_secs().saturating_sub(from.as_secs()) / SECONDS_PER_DAY;
     match error {
-        Error::UnknownIssuer => {
+        // A bad signature is one of another authority of that name: of one that was made anew, mostly.
+        Error::UnknownIssuer | Error::BadSignature => {
             "its certificate is of an authority that is not trusted here: if it is yours, name the authority's \
              certificate with --egress-ca FILE, or add it to what this machine trusts"
                 .to_owned()

@@ -50,9 +50,9 @@ export function PluginsPage() {
   const definitions = useLoad('definitions of plugins', (signal) => get('/definitions?limit=500', signal));
   /** @type {import('../lib/types.js').Plugin[]} */
   const items = value ? [...value.named, ...value.pinned] : [];
+  const named = value?.named.length ?? 0;
   // What no name means is told apart by its digest.
-  const path = (/** @type {number} */ index) =>
-    `/plugins/${index < (value?.named.length ?? 0) ? items[index].name : items[index].digest}`;
+  const path = (/** @type {number} */ index) => `/plugins/${index < named ? items[index].name : items[index].digest}`;
   /** @type {import('../lib/types.js').DefinitionSummary[]} */
   const known = definitions.value?.items ?? [];
   const users = (/** @type {string} */ name) => known.filter((one) => one.steps.some((step) => step.plugin === name)).length;
@@ -94,7 +94,7 @@ export function PluginsPage() {
           <thead><tr><th>Plugin</th><th>Version</th><th>What it does</th><th class="right" title="definitions that use it">Used by</th><th class="right">Size</th><th class="right">Uploaded</th></tr></thead>
           <tbody>${items.map(
             (plugin, index) => html`<tr key=${path(index)} class=${index === at ? 'at' : ''}>
-              <td class="name"><a href=${path(index)}>${plugin.name}</a>${index >= value.named.length && html` <span class="tag" title=${plugin.source ?? 'Definitions use it by what it is pinned to in a registry'}>pinned</span>`}</td>
+              <td class="name"><a href=${path(index)}>${plugin.name}</a>${index >= named && html` <span class="tag" title=${plugin.source ?? 'Definitions use it by what it is pinned to in a registry'}>pinned</span>`}</td>
               <td><${Foreign} text=${plugin.version} max=${40} /></td>
               <td><${Foreign} text=${plugin.summary} max=${200} /></td>
               <td class="right number">${count(users(plugin.name)) || html`<span class="faint">–</span>`}</td>
