@@ -18,7 +18,7 @@ use wit_component::{StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
 /// How many are tried of each.
-const CASES: u32 = 600;
+const CASES: u32 = 5_000;
 /// How long one may take. It takes some milliseconds, on a machine that compiles something else meanwhile some more.
 const TIME: Duration = Duration::from_secs(2);
 /// The address space of all that the test does: an allocation beyond it ends the test.
