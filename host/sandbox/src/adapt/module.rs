@@ -147,7 +147,7 @@ fn check_type(section: &[u8]) -> Result<(), AdaptError> {
         if free.is_empty() {
             return Err(unreadable("its packages need each other".to_owned()));
         }
-        free.iter().for_each(|id| drop(left.remove(id)));
+        left.retain(|id| !free.contains(id));
     }
     Ok(())
 }
