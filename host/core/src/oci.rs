@@ -8,12 +8,20 @@ use crate::id::Digest;
 /// What a reference begins with, in definitions and on the command line.
 pub const SCHEME: &str = "oci://";
 
+/// Docker's registry, as references call it.
+pub const DOCKER: &str = "docker.io";
+/// What Docker called its registry before, and what its login still does.
+const DOCKER_BEFORE: &str = "index.docker.io";
+/// Where a repository of Docker's registry lies that is named without a namespace.
+const DOCKER_LIBRARY: &str = "library";
+
 /// The longest registry and repository, in bytes together; the bound of the OCI distribution specification.
 const MAX_NAME_LEN: usize = 255;
 /// The longest tag, in bytes.
 const MAX_TAG_LEN: usize = 128;
 
-/// An artifact in a registry, by tag or pinned by the digest of its manifest.
+/// An artifact in a registry, by tag or pinned by the digest of its manifest. Of Docker's registry it is read as Docker reads it:
+/// `docker.io/noop` is `docker.io/library/noop`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OciReference {
     /// The registry's host, with its port where it is not the scheme's own.
@@ -78,7 +86,12 @@ impl FromStr for OciReference {
         if tag.is_some_and(|tag| !is_tag(tag)) {
             return Err(invalid("its tag has other characters than letters, digits, `_`, `.` and `-`"));
         }
-        Ok(Self { registry: registry.into(), repository: repository.into(), tag: tag.map(Into::into), digest })
+        let registry = if registry == DOCKER_BEFORE { DOCKER } else { registry };
+        let repository = match registry == DOCKER && !repository.contains('/') {
+            true => format!("{DOCKER_LIBRARY}/{repository}").into(),
+            false => repository.into(),
+        };
+        Ok(Self { registry: registry.into(), repository, tag: tag.map(Into::into), digest })
     }
 }
 
@@ -151,6 +164,19 @@ mod tests {
         let reference: OciReference = "oci://ghcr.io/acme/hello:1".parse().unwrap();
         assert_eq!(reference.title(), "hello");
         assert_eq!(reference.pinned(DIGEST.parse().unwrap()).to_string(), format!("oci://ghcr.io/acme/hello@{DIGEST}"));
+    }
+
+    #[test]
+    fn dockers_registry_has_one_name_and_a_library() {
+        for (text, whole) in [
+            ("oci://docker.io/noop:1", "oci://docker.io/library/noop:1"),
+            ("oci://index.docker.io/noop", "oci://docker.io/library/noop"),
+            ("oci://docker.io/acme/noop", "oci://docker.io/acme/noop"),
+            ("oci://index.docker.io/acme/noop", "oci://docker.io/acme/noop"),
+            ("oci://registry.example/noop", "oci://registry.example/noop"),
+        ] {
+            assert_eq!(text.parse::<OciReference>().unwrap().to_string(), whole);
+        }
     }
 
     #[test]

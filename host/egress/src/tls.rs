@@ -19,7 +19,7 @@ pub(crate) fn client_config(native: bool, extra: &[CertificateDer<'static>]) -> 
         let (usable, _) = roots.add_parsable_certificates(found.certs);
         if usable == 0 {
             tracing::warn!(
-                "the machine has no store of certificates: plugins can't use https, unless --egress-ca says whom to trust"
+                "the machine has no store of certificates: nothing can be asked over https, unless --egress-ca says whom to trust"
             );
         }
     }

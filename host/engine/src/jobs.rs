@@ -13,7 +13,7 @@ use bulkhead_core::plan::Plan;
 use bulkhead_core::run::{Run, Trigger};
 use bytes::Bytes;
 
-use crate::checked::CheckedDefinitions;
+use crate::checked::{Checked, CheckedDefinitions};
 use crate::executor::{CompileListener, Executor};
 use crate::files::MAX_RUN_FILES;
 use crate::registry::{self, Artifact, NotWasm, Registry, RegistryError};
@@ -178,27 +178,28 @@ impl Jobs {
     }
 
     async fn check_with(&self, text: &str, pull: bool) -> Result<Arc<Definition>, JobError> {
-        if let Some(definition) = self.checked.get(text)
-            && self.plugins_unchanged(&definition.plan).await?
+        if let Some(checked) = self.checked.get(text)
+            && self.plugins_unchanged(&checked).await?
         {
-            return Ok(definition);
+            return Ok(checked.definition.clone());
         }
         let known: Vec<_> = self.store.plugins().await?.into_iter().map(known).collect();
         let references = definition::references(text);
         let referred = self.referred(&references, pull).await?;
         let definition = Arc::new(definition::load(text, &known, &referred).map_err(JobError::Invalid)?);
-        // What is kept is compared by the names of its plugins, and these have none.
-        if references.is_empty() {
-            self.checked.insert(text, definition.clone());
-        }
+        let pins = references.into_iter().filter_map(|(step, reference)| Some((step.into(), reference.digest?))).collect();
+        self.checked.insert(text, Checked { definition: definition.clone(), pins });
         Ok(definition)
     }
 
     /// What is known of references, one after the other. After one that can't be pulled, no further one is tried: a registry that does
     /// not answer is waited for once.
-    async fn referred(&self, references: &[OciReference], pull: bool) -> Result<Vec<RegistryPlugin>, StoreError> {
-        let (mut referred, mut registry) = (Vec::new(), self.registry.as_deref().filter(|_| pull));
-        for reference in references {
+    async fn referred(&self, references: &[(String, OciReference)], pull: bool) -> Result<Vec<RegistryPlugin>, StoreError> {
+        let (mut referred, mut registry) = (Vec::<RegistryPlugin>::new(), self.registry.as_deref().filter(|_| pull));
+        for (_, reference) in references {
+            if referred.iter().any(|known| known.reference == *reference) {
+                continue;
+            }
             let found = match reference.digest {
                 None => Err(self.told_to_pin(reference, registry).await),
                 Some(pin) => match (self.store.pinned_plugin(pin).await, registry) {
@@ -241,22 +242,26 @@ impl Jobs {
         let signature = artifact.signature();
         let Artifact { manifest, component } = artifact;
         let given = GivenPapers { manifest: Some(manifest), signature };
-        self.vouch(&component, given, Some(reference)).await?;
-        let record = self.inspect(&component, title(reference), None).await?;
+        let papers = self.read_papers(&component, given, Some(reference))?;
+        let record = self.inspect(&component, title(reference), &papers, None).await?;
         tracing::info!(%reference, plugin = %record.name, version = record.version, "plugin pulled");
+        self.put_papers(record.digest, papers).await?;
         Ok(self.store.pin_plugin(record, component).await?)
     }
 
-    /// Stores what proves a component, if it does.
+    /// Stores what proves a component that is here already, if it does.
     ///
     /// # Errors
     /// [`JobError::Manifest`] where a manifest is of something else, [`JobError::Signature`] where a signature is, or is of nobody who is
     /// trusted. Where no keys are trusted, signatures are kept unread.
     pub async fn prove(&self, component: &Bytes, given: GivenPapers) -> Result<(), JobError> {
-        self.vouch(component, given, None).await
+        let papers = self.read_papers(component, given, None)?;
+        self.check_signature(component, &papers).await?;
+        Ok(self.put_papers(registry::digest(component), papers).await?)
     }
 
-    async fn vouch(&self, component: &Bytes, given: GivenPapers, source: Option<&OciReference>) -> Result<(), JobError> {
+    /// What proves a component, checked. It is stored with the component, and not where that is refused.
+    fn read_papers(&self, component: &Bytes, given: GivenPapers, source: Option<&OciReference>) -> Result<Papers, JobError> {
         let GivenPapers { manifest, signature } = given;
         let mut papers = Papers { source: source.map(|source| source.to_string().into()), ..Papers::default() };
         if let Some(manifest) = manifest {
@@ -270,29 +275,36 @@ impl Jobs {
             }
             papers.signature = Some(signature.into());
         }
-        if papers != Papers::default() {
-            self.store.put_papers(registry::digest(component), papers).await?;
+        Ok(papers)
+    }
+
+    async fn put_papers(&self, component: Digest, papers: Papers) -> StoreResult<()> {
+        if papers == Papers::default() { Ok(()) } else { self.store.put_papers(component, papers).await }
+    }
+
+    /// Makes sure that a component may be used: that it is signed, by what came with it or what is known of it, where keys are trusted.
+    async fn check_signature(&self, component: &Bytes, given: &Papers) -> Result<(), JobError> {
+        if let (Some(keys), None) = (&self.keys, &given.signature) {
+            let known = self.store.papers(registry::digest(component)).await?;
+            keys.signer(component, known.signature.as_deref())?;
         }
         Ok(())
     }
 
-    /// Makes sure that a component may be used: that it is signed, where keys are trusted.
-    async fn check_signature(&self, component: &Bytes) -> Result<(), JobError> {
-        if let Some(keys) = &self.keys {
-            let papers = self.store.papers(registry::digest(component)).await?;
-            keys.signer(component, papers.signature.as_deref())?;
-        }
-        Ok(())
-    }
-
-    /// Whether the names of a plan's plugins still mean the components that it is pinned to.
-    async fn plugins_unchanged(&self, plan: &Plan) -> Result<bool, StoreError> {
-        for (index, step) in plan.steps.iter().enumerate() {
+    /// Whether the names and the pins by which a definition found its plugins still mean the components that its plan is pinned to.
+    async fn plugins_unchanged(&self, checked: &Checked) -> Result<bool, StoreError> {
+        let mut before = None;
+        for step in &checked.definition.plan.steps {
+            let pin = checked.pins.get(step.name.as_str()).copied();
             // Steps often share a plugin, and neighbours do most often.
-            if index > 0 && plan.steps[index - 1].plugin == step.plugin {
+            if before.replace((&step.plugin, pin)) == Some((&step.plugin, pin)) {
                 continue;
             }
-            match self.store.plugin(step.plugin.name.clone()).await {
+            let found = match pin {
+                Some(pin) => self.store.pinned_plugin(pin).await,
+                None => self.store.plugin(step.plugin.name.clone()).await,
+            };
+            match found {
                 Ok(plugin) if plugin.digest == step.plugin.digest => {}
                 Ok(_) | Err(StoreError::NotFound(_)) => return Ok(false),
                 Err(error) => return Err(error),
@@ -407,13 +419,15 @@ impl Jobs {
         Ok(())
     }
 
-    /// Checks a component or a core module and stores it as a plugin, under the name that it calls itself; a WASI command goes by
-    /// `name`.
+    /// Checks a component or a core module and stores it as a plugin with what proves it, under the name that it calls itself; a WASI
+    /// command goes by `name`.
     ///
     /// # Errors
-    /// [`JobError::Plugin`] with what is wrong and how to mend it.
-    pub async fn upload(&self, component: Bytes, name: Option<Name>) -> Result<PluginRecord, JobError> {
-        let record = self.inspect(&component, name, None).await?;
+    /// [`JobError::Plugin`] with what is wrong and how to mend it; what [`Self::prove`] says.
+    pub async fn upload(&self, component: Bytes, name: Option<Name>, given: GivenPapers) -> Result<PluginRecord, JobError> {
+        let papers = self.read_papers(&component, given, None)?;
+        let record = self.inspect(&component, name, &papers, None).await?;
+        self.put_papers(record.digest, papers).await?;
         Ok(self.store.put_plugin(record, component).await?)
     }
 
@@ -421,10 +435,11 @@ impl Jobs {
     /// What was taken lasts.
     ///
     /// # Errors
-    /// [`JobError::Signature`], and what the store says: it may have as many as it takes.
-    pub async fn submit(&self, component: Bytes, name: Option<Name>) -> Result<UploadView, JobError> {
-        self.check_signature(&component).await?;
-        let upload = self.store.submit_plugin(registry::digest(&component), name, component).await?;
+    /// What [`Self::prove`] says, and the store: it may have as many as it takes.
+    pub async fn submit(&self, component: Bytes, name: Option<Name>, given: GivenPapers) -> Result<UploadView, JobError> {
+        let papers = self.read_papers(&component, given, None)?;
+        self.check_signature(&component, &papers).await?;
+        let upload = self.store.submit_plugin(registry::digest(&component), name, papers, component).await?;
         self.checks.submitted.notify_one();
         self.checks.fire();
         Ok(self.checks.view(upload))
@@ -455,14 +470,15 @@ impl Jobs {
         &*self.store
     }
 
-    /// Checks what was uploaded or pulled and makes its record, which is not stored.
+    /// Checks what was uploaded or pulled, with what came with it, and makes its record, which is not stored.
     pub(crate) async fn inspect(
         &self,
         component: &Bytes,
         name: Option<Name>,
+        papers: &Papers,
         told: Option<CompileListener>,
     ) -> Result<PluginRecord, JobError> {
-        self.check_signature(component).await?;
+        self.check_signature(component, papers).await?;
         let size = component.len() as u64;
         let found = self.executor.inspect(component.clone(), name, told).await.map_err(JobError::Plugin)?;
         Ok(PluginRecord {

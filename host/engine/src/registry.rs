@@ -23,6 +23,8 @@ pub const CONFIG_TYPE: &str = "application/vnd.wasm.config.v0+json";
 pub const WASM_TYPE: &str = "application/wasm";
 /// The annotation of a manifest that holds a detached signature of the component: the text of a `.minisig` file.
 pub const SIGNATURE_ANNOTATION: &str = "bulkhead.minisign";
+/// The annotation of a layer that says which file it is; general clients write no file without.
+pub const TITLE_ANNOTATION: &str = "org.opencontainers.image.title";
 /// The largest manifest that is read, in bytes.
 pub const MAX_MANIFEST_LEN: usize = 64 << 10;
 
@@ -117,6 +119,17 @@ pub struct Descriptor {
     pub digest: Digest,
     /// Its bytes.
     pub size: u64,
+    /// What else is said of it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+}
+
+impl Descriptor {
+    /// The descriptor of some content, with no annotations.
+    pub fn of(media_type: &str, content: &[u8]) -> Self {
+        let annotations = BTreeMap::new();
+        Self { media_type: media_type.to_owned(), digest: digest(content), size: content.len() as u64, annotations }
+    }
 }
 
 impl Manifest {
@@ -185,12 +198,22 @@ pub enum RegistryError {
         repository: Box<str>,
     },
     /// It does not answer, or not as it should.
-    #[error("the registry {registry} does not answer: {error}")]
+    #[error("the registry {registry} can't be asked: {error}")]
     Unreachable {
         /// The registry.
         registry: Box<str>,
         /// Why not.
         error: EgressError,
+    },
+    /// It sends on to a host that nobody allowed and that has no public name.
+    #[error(
+        "the registry {registry} sends on to {host}, which is no public name: `--registry {host}` allows to ask there, if it is yours"
+    )]
+    SentOn {
+        /// The registry.
+        registry: Box<str>,
+        /// The host, with its port where it is not the usual one.
+        host: Box<str>,
     },
     /// It does not know who asks, or does not let them.
     #[error(

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::executor::CompileProgress;
 use crate::jobs::{JobError, Jobs};
-use crate::store::{PluginUpload, SERVICE_RETRY, Signal, StoreError, StoreResult, UploadEnd, UploadState};
+use crate::store::{Papers, PluginUpload, SERVICE_RETRY, Signal, StoreError, StoreResult, UploadEnd, UploadState};
 
 /// Uploads that are checked at once: their components are in memory.
 const AT_ONCE: usize = 4;
@@ -155,7 +155,8 @@ async fn check(jobs: Jobs, digest: Digest, begun: u32) {
     let listening = jobs.clone();
     let told = Arc::new(move |progress| listening.checks.set(digest, progress));
     let inspect = || async {
-        match jobs.inspect(&component, name.clone(), Some(told.clone())).await {
+        // What proves it was stored with it.
+        match jobs.inspect(&component, name.clone(), &Papers::default(), Some(told.clone())).await {
             Err(JobError::Store(error)) => Err(error),
             outcome => Ok(outcome),
         }

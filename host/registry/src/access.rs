@@ -9,23 +9,24 @@ use http_auth::ChallengeParser;
 
 /// Who asks.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Login {
-    /// The user.
-    pub user: String,
-    /// The password, or a token that stands for one.
-    pub password: String,
-}
-
-impl Login {
-    /// The header of basic authentication; none where it can't stand in a header.
-    pub(crate) fn basic(&self) -> Option<HeaderValue> {
-        secret(&format!("Basic {}", STANDARD.encode(format!("{}:{}", self.user, self.password))))
-    }
+pub enum Login {
+    /// A user.
+    Password {
+        /// The user.
+        user: String,
+        /// The password, or a token that stands for one.
+        password: String,
+    },
+    /// What `docker login` keeps where a token service gave it for the password: a refresh token, which only that service takes.
+    IdentityToken(String),
 }
 
 impl std::fmt::Debug for Login {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Login").field("user", &self.user).finish_non_exhaustive()
+        match self {
+            Self::Password { user, .. } => f.debug_struct("Password").field("user", user).finish_non_exhaustive(),
+            Self::IdentityToken(_) => f.debug_struct("IdentityToken").finish_non_exhaustive(),
+        }
     }
 }
 
@@ -66,6 +67,11 @@ impl Challenge {
     }
 }
 
+/// The header of basic authentication; none where it can't stand in a header.
+pub(crate) fn basic(user: &str, password: &str) -> Option<HeaderValue> {
+    secret(&format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))))
+}
+
 /// The header of a token; none where it can't stand in a header.
 pub(crate) fn bearer(token: &str) -> Option<HeaderValue> {
     secret(&format!("Bearer {token}"))
@@ -99,9 +105,10 @@ mod tests {
 
     #[test]
     fn a_login_shows_no_password() {
-        let login = Login { user: "ann".to_owned(), password: "secret".to_owned() };
-        assert!(!format!("{login:?}").contains("secret"));
-        let header = login.basic().unwrap();
+        let login = Login::Password { user: "ann".to_owned(), password: "secret".to_owned() };
+        assert_eq!(format!("{login:?}"), "Password { user: \"ann\", .. }");
+        assert!(!format!("{:?}", Login::IdentityToken("secret".to_owned())).contains("secret"));
+        let header = basic("ann", "secret").unwrap();
         assert_eq!((header.to_str().unwrap(), header.is_sensitive()), ("Basic YW5uOnNlY3JldA==", true));
         assert!(!format!("{header:?}").contains("YW5u"));
     }

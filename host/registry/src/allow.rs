@@ -2,7 +2,8 @@
 
 use std::str::FromStr;
 
-use bulkhead_core::oci::{InvalidReference, OciReference, SCHEME};
+use bulkhead_core::oci::{OciReference, SCHEME};
+use url::Url;
 
 /// A registry, or a part of it: `ghcr.io`, `ghcr.io/acme`, `127.0.0.1:5000`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,6 +12,9 @@ pub struct Allowed {
     /// This repository and all below it.
     repository: Option<Box<str>>,
 }
+
+/// Some repository.
+const ANY: &str = "any";
 
 /// A text names no registry.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -26,18 +30,28 @@ impl Allowed {
                 rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
             })
     }
+
+    /// Whether a URL is of this registry's host and port, over TLS. So a name that is allowed is a host that is trusted, where another
+    /// registry sends on to it, too.
+    pub(crate) fn is_at(&self, url: &Url) -> bool {
+        Url::parse(&format!("https://{}", self.registry)).is_ok_and(|own| same_origin(&own, url))
+    }
+}
+
+/// Whether two URLs have scheme, host and port in common.
+pub(crate) fn same_origin(url: &Url, other: &Url) -> bool {
+    url.scheme() == other.scheme() && url.host() == other.host() && url.port_or_known_default() == other.port_or_known_default()
 }
 
 impl FromStr for Allowed {
     type Err = InvalidAllowed;
 
     fn from_str(text: &str) -> Result<Self, InvalidAllowed> {
-        let whole = !text.contains('/');
-        let parse = |text: &str| -> Result<OciReference, InvalidReference> { format!("{SCHEME}{text}").parse() };
-        let reference = if whole { parse(&format!("{text}/any")) } else { parse(text) };
-        match reference {
+        // Read as what is below it: on Docker's registry `acme` is a repository below `library`, and `acme/any` is not.
+        match format!("{SCHEME}{text}/{ANY}").parse() {
             Ok(OciReference { registry, repository, tag: None, digest: None }) => {
-                Ok(Self { registry, repository: (!whole).then_some(repository) })
+                let repository = text.contains('/').then(|| repository.trim_end_matches(ANY).trim_end_matches('/').into());
+                Ok(Self { registry, repository })
             }
             _ => Err(InvalidAllowed(text.to_owned())),
         }
@@ -58,9 +72,35 @@ mod tests {
         assert!(covers("ghcr.io/acme", "oci://ghcr.io/acme/hello:1"));
         assert!(covers("ghcr.io/acme", "oci://ghcr.io/acme"));
         assert!(covers("127.0.0.1:5000", "oci://127.0.0.1:5000/x"));
+        assert!(covers("ghcr.io/acme/many", "oci://ghcr.io/acme/many/hello"));
+        assert!(!covers("ghcr.io/acme/many", "oci://ghcr.io/acme/m"));
         assert!(!covers("ghcr.io/acme", "oci://ghcr.io/acmeister/hello"));
         assert!(!covers("ghcr.io", "oci://ghcr.io:5000/acme"));
         assert!(!covers("ghcr.io", "oci://ghcr.io.evil.example/acme"));
+    }
+
+    #[test]
+    fn dockers_registry_is_covered_by_what_people_call_it() {
+        for (allowed, reference) in [
+            ("docker.io", "oci://docker.io/acme/noop"),
+            ("docker.io", "oci://docker.io/noop"),
+            ("index.docker.io", "oci://docker.io/acme/noop"),
+            ("docker.io/acme", "oci://index.docker.io/acme/noop"),
+            ("docker.io/library", "oci://docker.io/noop"),
+        ] {
+            assert!(covers(allowed, reference), "{allowed} {reference}");
+        }
+        assert!(!covers("docker.io/noop", "oci://docker.io/noop"), "it lies in library");
+    }
+
+    #[test]
+    fn a_url_is_at_a_registry_by_host_and_port_over_tls() {
+        let at = |allowed: &str, url: &str| allowed.parse::<Allowed>().unwrap().is_at(&url.parse().unwrap());
+        assert!(at("auth.example", "https://auth.example/token") && at("auth.example/x", "https://auth.example:443/token"));
+        assert!(at("10.0.0.7:8443", "https://10.0.0.7:8443/token"));
+        for url in ["http://auth.example/token", "https://auth.example:8443/", "https://auth.example.evil.example/"] {
+            assert!(!at("auth.example", url), "{url}");
+        }
     }
 
     #[test]

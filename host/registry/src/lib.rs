@@ -5,10 +5,12 @@
 //! - Everything is bounded: a manifest, a token and a message in bytes, a component by what an upload may have, an exchange in time,
 //!   redirects in number.
 //! - A registry is asked only where it is allowed. Whoever allows it by name allows its address, too; where it sends on, to a store of
-//!   blobs or of tokens, must be public, over TLS, and never gets a credential but the token service that it names.
-//! - Plain HTTP is for registries on this machine (`localhost`, 127.0.0.0/8, `::1`), which are spoken to in nothing else.
+//!   blobs or of tokens, must be public or allowed like a registry, over TLS, and never gets a credential but the token service that
+//!   it names.
+//! - Plain HTTP is for registries on this machine (`localhost`, 127.0.0.0/8, `::1`) that don't speak TLS.
 //!
-//! Where to look: [`client`] is the protocol; [`access`] says who asks; [`allow`] whom may be asked.
+//! Where to look: [`client`] is what can be done, [`session`] the requests that it takes; [`access`] says who asks, [`allow`] whom may
+//! be asked, [`place`] where they are.
 //!
 //! Not the crates `oci-client` and `oci-wasm`: they bring an HTTP client of their own, past the checks, proxy and authorities of
 //! the way out; they read manifests and tokens without a bound, and follow any URL that a layer names.
@@ -16,7 +18,9 @@
 mod access;
 mod allow;
 mod client;
+mod place;
+mod session;
 
 pub use access::{Credentials, Login};
 pub use allow::{Allowed, InvalidAllowed};
-pub use client::{Description, Interfaces, RegistryClient};
+pub use client::{Description, RegistryClient};

@@ -36,7 +36,7 @@ pub(crate) async fn parts(options: &Options) -> Parts {
     let jobs = Jobs::new(store.clone(), executor.clone());
     let file = options.plugins.join("noop.wasm");
     let component = std::fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}; run `make plugins`", file.display()));
-    jobs.upload(component.into(), None).await.expect("the no-op plugin");
+    jobs.upload(component.into(), None, Default::default()).await.expect("the no-op plugin");
     Parts { store, executor, sandbox, jobs, _folder: folder }
 }
 

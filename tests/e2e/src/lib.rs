@@ -4,11 +4,13 @@
 //! and the plugins first; a test that does not find them says so.
 
 mod api;
+pub mod authority;
 mod receiver;
 pub mod registry;
 mod server;
 mod stream;
 pub mod suite;
+pub mod token_service;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -83,6 +85,7 @@ pub fn bulkhead(args: &[&str]) -> Command {
         "BULKHEAD_LOG",
         "BULKHEAD_REGISTRY",
         "BULKHEAD_PLUGIN_KEYS",
+        "BULKHEAD_EGRESS_CA",
         "REGISTRY_AUTH_FILE",
     ] {
         command.env_remove(name);

@@ -6,6 +6,8 @@ use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
+use crate::authority::{Authority, Certificate};
+use crate::token_service::{ISSUER, SERVICE, TokenService};
 use crate::workspace;
 
 /// The program with this name, or nothing where it is not here: outside CI, that is said and the test left out.
@@ -37,22 +39,58 @@ pub const PASSWORD: &str = "secret";
 /// It, after bcrypt.
 const HASHED: &str = "$2y$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a";
 
+/// Whom a registry answers.
+#[derive(Clone, Copy)]
+pub enum Access<'a> {
+    /// Anybody.
+    Open,
+    /// [`USER`], by her password.
+    Users,
+    /// Who comes with a token of this service, whose certificate the authority gave.
+    Tokens(&'a TokenService, &'a Authority),
+}
+
 impl OciRegistry {
-    /// Starts a registry on a free port; with `login` it answers to [`USER`] only. Nothing where there is no registry to start.
+    /// Starts a registry on a free port that answers anybody, in plain HTTP. Nothing where there is no registry to start.
     ///
     /// # Panics
     /// Where it does not come to listen.
-    pub fn start(login: bool) -> Option<Self> {
+    pub fn start() -> Option<Self> {
+        Self::start_with(Access::Open, None)
+    }
+
+    /// Starts a registry; with a certificate, it speaks TLS.
+    ///
+    /// # Panics
+    /// Where it does not come to listen.
+    pub fn start_with(access: Access<'_>, certificate: Option<&Certificate>) -> Option<Self> {
         let program = tool("docker-registry")?;
         let dir = tempfile::tempdir().expect("a temporary directory can be made");
-        let at = |name: &str| dir.path().join(name).display().to_string();
+        let path = |name: &str| dir.path().join(name);
+        let at = |name: &str| path(name).display().to_string();
+        let tls = certificate.map_or_else(String::new, |certificate| {
+            certificate.write(&path("certificate.pem"), &path("key.pem"));
+            format!(", tls: {{certificate: '{}', key: '{}'}}", at("certificate.pem"), at("key.pem"))
+        });
         let mut config = format!(
-            "version: 0.1\nlog: {{level: info, formatter: json}}\nhttp: {{addr: '127.0.0.1:0'}}\nstorage: {{filesystem: {{rootdirectory: '{}'}}}}\n",
+            "version: 0.1\nlog: {{level: info, formatter: json}}\nhttp: {{addr: '127.0.0.1:0'{tls}}}\n\
+             storage: {{filesystem: {{rootdirectory: '{}'}}}}\n",
             at("content")
         );
-        if login {
-            std::fs::write(at("users"), format!("{USER}:{HASHED}\n")).expect("a file can be written");
-            config.push_str(&format!("auth: {{htpasswd: {{realm: test, path: '{}'}}}}\n", at("users")));
+        match access {
+            Access::Open => {}
+            Access::Users => {
+                std::fs::write(path("users"), format!("{USER}:{HASHED}\n")).expect("a file can be written");
+                config.push_str(&format!("auth: {{htpasswd: {{realm: test, path: '{}'}}}}\n", at("users")));
+            }
+            Access::Tokens(service, authority) => {
+                authority.write(&path("authority.pem"));
+                let realm = format!("https://localhost:{}/token", service.port());
+                config.push_str(&format!(
+                    "auth: {{token: {{realm: '{realm}', service: {SERVICE}, issuer: {ISSUER}, rootcertbundle: '{}'}}}}\n",
+                    at("authority.pem")
+                ));
+            }
         }
         std::fs::write(at("config.yml"), config).expect("a file can be written");
         let mut command = Command::new(program);
@@ -61,10 +99,10 @@ impl OciRegistry {
         let mut said = BufReader::new(child.stderr.take().expect("stderr is piped")).lines().map_while(Result::ok);
         let mut before = Vec::new();
         let host = said.find_map(|line| {
-            let host =
-                line.split("listening on ").nth(1).map(|rest| rest.chars().take_while(|char| *char != '"').collect::<String>());
+            // `listening on 127.0.0.1:5000, tls`, in a string.
+            let host = line.split("listening on ").nth(1).and_then(|rest| rest.split(['"', ',']).next()).map(str::to_owned);
             before.push(line);
-            host.map(|host| host.trim_end_matches(',').to_owned())
+            host
         });
         let host = host.unwrap_or_else(|| panic!("the registry does not listen: {before:#?}"));
         // It must never wait for a reader.
@@ -77,20 +115,25 @@ impl OciRegistry {
         &self.host
     }
 
+    /// The same by the name of this machine.
+    pub fn named(&self) -> String {
+        self.host.replace("127.0.0.1", "localhost")
+    }
+
     /// The file where it keeps a blob, by its `sha256:…`.
     pub fn blob(&self, digest: &str) -> PathBuf {
         let hex = digest.trim_start_matches("sha256:");
         self.dir.path().join("content/docker/registry/v2/blobs/sha256").join(&hex[..2]).join(hex).join("data")
     }
+}
 
-    /// Writes a file of credentials for it, in Docker's format.
-    ///
-    /// # Panics
-    /// Where it can't be written.
-    pub fn write_credentials(&self, file: &Path, auth: &str) {
-        let text = format!("{{\"auths\": {{\"{}\": {{\"auth\": \"{auth}\"}}}}}}", self.host);
-        std::fs::write(file, text).expect("a file can be written");
-    }
+/// Writes a file of credentials for a registry, in Docker's format: fields of JSON.
+///
+/// # Panics
+/// Where it can't be written.
+pub fn write_credentials(file: &Path, host: &str, fields: &serde_json::Value) {
+    let text = serde_json::json!({ "auths": { host: fields } });
+    std::fs::write(file, text.to_string()).expect("a file can be written");
 }
 
 impl Drop for OciRegistry {

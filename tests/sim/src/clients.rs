@@ -9,7 +9,7 @@ use bulkhead_core::id::{Digest, RunId, StepIndex, TaskId};
 use bulkhead_core::machine::RunCommand;
 use bulkhead_core::plan::Plan;
 use bulkhead_core::run::{RunStatus, Trigger};
-use bulkhead_engine::jobs::JobError;
+use bulkhead_engine::jobs::{GivenPapers, JobError};
 use bulkhead_engine::store::{
     CreatedRun, Idempotency, Journal as _, LogQuery, NewRun, Queue as _, RunView, StoreError, StoreResult, Summons, TaskOrder,
 };
@@ -144,7 +144,7 @@ impl Clients {
             let component = uploads::component(number);
             loop {
                 if let Some(jobs) = self.fleet.any_jobs() {
-                    match tokio::time::timeout(PATIENCE, jobs.submit(component.clone(), None)).await {
+                    match tokio::time::timeout(PATIENCE, jobs.submit(component.clone(), None, GivenPapers::default())).await {
                         Ok(Ok(taken)) => {
                             self.world.oracle().uploads.acknowledged(taken.upload.digest);
                             break;

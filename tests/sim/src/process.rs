@@ -483,14 +483,20 @@ impl Catalog for ProcessStore {
     fn delete_plugin(&self, name: Name) -> StoreFuture<'_, ()> {
         self.inner.delete_plugin(name)
     }
-    fn submit_plugin(&self, digest: Digest, name: Option<Name>, component: Bytes) -> StoreFuture<'_, PluginUpload> {
+    fn submit_plugin(
+        &self,
+        digest: Digest,
+        name: Option<Name>,
+        papers: Papers,
+        component: Bytes,
+    ) -> StoreFuture<'_, PluginUpload> {
         self.call("submit_plugin", true, None, move |me| {
             me.world.oracle().uploads.submitted(digest);
             if me.mutant(Mutant::LostUpload) {
                 let (size, received_at) = (component.len() as u64, me.inner.now());
                 return Ok(PluginUpload { digest, name, size, received_at, begun: 0, state: UploadState::Waiting });
             }
-            ready(me.inner.submit_plugin(digest, name, component))
+            ready(me.inner.submit_plugin(digest, name, papers, component))
         })
     }
     fn begin_upload(&self, digest: Digest, begun: u32) -> StoreFuture<'_, PluginUpload> {

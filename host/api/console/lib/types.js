@@ -210,7 +210,7 @@
 /** @typedef {{name: string, description?: string, required: boolean}} FileInput */
 /** @typedef {DefinitionSummary & {text: string, parameters?: Schema, files?: FileInput[], diagnostics?: Diagnostic[]}} Definition */
 /** @typedef {{version: number, updated_at: string, size_bytes: number}} DefinitionVersion */
-/** @typedef {{name: string, version: string, summary: string, digest: string, size_bytes: number, uploaded_at: string}} Plugin */
+/** @typedef {{name: string, version: string, summary: string, digest: string, size_bytes: number, uploaded_at: string, source?: string}} Plugin */
 /** @typedef {{kind: 'plugin'|'command', form: 'component'|'typed-module'|'module', contract?: string, imports: string[], exports: string[], compile_us?: number}} PluginAnalysis */
 /** @typedef {Plugin & {config_schema: Schema, analysis?: PluginAnalysis, provenance?: {source?: string, manifests: string[], signed_by?: string}}} PluginDetail */
 /** @typedef {{digest: string, name?: string, size_bytes: number, received_at: string, state: 'waiting'|'checking'|'accepted'|'refused', functions?: {done: number, total: number}, ended_at?: string, plugin?: string, failure?: Failure}} PluginUpload */

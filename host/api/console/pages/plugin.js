@@ -28,23 +28,26 @@ export function PluginPage({ name }) {
     };
   });
   const tab = params.value.get('tab') ?? 'settings';
+  const title = value?.plugin.name ?? name;
   useEffect(() => {
-    headline.value = { title: name, state: '' };
-  }, [name]);
+    headline.value = { title, state: '' };
+  }, [title]);
   if (!value) {
-    return html`<div class="page"><header class="page-head"><h1>${name}</h1></header>
+    return html`<div class="page"><header class="page-head"><h1>${title}</h1></header>
       ${error?.status === 404 ? html`<${Empty} icon="plugins" title="There is no such plugin"><a href="/plugins">All plugins</a></${Empty}>` : html`<${Trouble} problem=${error} retry=${reload} />`}</div>`;
   }
   const { plugin, definitions } = value;
   const { analysis, provenance } = plugin;
-  const users = definitions.filter((definition) => definition.steps.some((step) => step.plugin === name));
+  const users = definitions.filter((definition) => definition.steps.some((step) => step.plugin === plugin.name));
   return html`
     <div class="page">
       <header class="page-head">
         <h1>${plugin.name}</h1><span class="faint"><${Foreign} text=${plugin.version} max=${40} /></span>
         <span class="grow"></span>
         ${
+          // What is called so is removed as a whole, so it is not offered where one of several is shown.
           may('admin') &&
+          plugin.name === name &&
           html`<button class="icon-only" aria-label="Remove" title="Remove this plugin" onClick=${async () => {
             const text =
               users.length > 0 ? `${users.length} definitions use it and can't run without it.` : 'No definition uses it.';
@@ -80,7 +83,7 @@ export function PluginPage({ name }) {
         ]} />
       <div id="plugin-view" class="plugin-view" role="tabpanel" aria-labelledby=${`tab-${tab}`}>
         ${tab === 'settings' && html`<${Settings} schema=${plugin.config_schema} />`}
-        ${tab === 'try' && html`<${Try} plugin=${name} schema=${plugin.config_schema ?? {}} />`}
+        ${tab === 'try' && html`<${Try} name=${plugin.name} plugin=${plugin.source ?? plugin.name} schema=${plugin.config_schema ?? {}} />`}
         ${tab === 'interfaces' && html`<${Interfaces} analysis=${analysis} />`}
         ${tab === 'schema' && html`<pre tabindex="0" class="tall" aria-label="JSON Schema of the settings">${JSON.stringify(plugin.config_schema, null, 2)}</pre>`}
       </div>

@@ -18,7 +18,10 @@ import { useLive } from '../live/live.js';
 const SHOWN = 10 * 60_000;
 
 export function PluginsPage() {
-  const { value, error, reload } = useLoad('plugins', (signal) => get('/plugins', signal));
+  const { value, error, reload } = useLoad('plugins', async (signal) => {
+    const [named, pinned] = await Promise.all([get('/plugins', signal), get('/plugins?pinned=true', signal)]);
+    return { named: named.items, pinned: pinned.items };
+  });
   const [over, setOver] = useState(false);
   const [busy, setBusy] = useState('');
   const [at, setAt] = useState(-1);
@@ -46,7 +49,10 @@ export function PluginsPage() {
   useAgain(accepted.map((upload) => upload.digest + upload.ended_at).join(), reload, 50);
   const definitions = useLoad('definitions of plugins', (signal) => get('/definitions?limit=500', signal));
   /** @type {import('../lib/types.js').Plugin[]} */
-  const items = value?.items ?? [];
+  const items = value ? [...value.named, ...value.pinned] : [];
+  const named = value?.named.length ?? 0;
+  // What no name means is told apart by its digest.
+  const path = (/** @type {number} */ index) => `/plugins/${index < named ? items[index].name : items[index].digest}`;
   /** @type {import('../lib/types.js').DefinitionSummary[]} */
   const known = definitions.value?.items ?? [];
   const users = (/** @type {string} */ name) => known.filter((one) => one.steps.some((step) => step.plugin === name)).length;
@@ -55,7 +61,7 @@ export function PluginsPage() {
     k: () => setAt(Math.max(0, at - 1)),
     'g g': () => setAt(0),
     G: () => setAt(items.length - 1),
-    Enter: () => items[at] && go(`/plugins/${items[at].name}`),
+    Enter: () => items[at] && go(path(at)),
   });
   useEffect(() => document.querySelector('tr.at')?.scrollIntoView({ block: 'nearest' }), [at]);
   return html`
@@ -87,8 +93,8 @@ export function PluginsPage() {
         html`<div class="table-box" tabindex="0" role="region" aria-label="Plugins"><table>
           <thead><tr><th>Plugin</th><th>Version</th><th>What it does</th><th class="right" title="definitions that use it">Used by</th><th class="right">Size</th><th class="right">Uploaded</th></tr></thead>
           <tbody>${items.map(
-            (plugin, index) => html`<tr key=${plugin.name} class=${index === at ? 'at' : ''}>
-              <td class="name"><a href=${`/plugins/${plugin.name}`}>${plugin.name}</a></td>
+            (plugin, index) => html`<tr key=${path(index)} class=${index === at ? 'at' : ''}>
+              <td class="name"><a href=${path(index)}>${plugin.name}</a>${index >= named && html` <span class="tag" title=${plugin.source ?? 'Definitions use it by what it is pinned to in a registry'}>pinned</span>`}</td>
               <td><${Foreign} text=${plugin.version} max=${40} /></td>
               <td><${Foreign} text=${plugin.summary} max=${200} /></td>
               <td class="right number">${count(users(plugin.name)) || html`<span class="faint">–</span>`}</td>

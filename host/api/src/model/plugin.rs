@@ -25,7 +25,7 @@ pub struct Plugin {
     pub size_bytes: u64,
     /// When it was uploaded.
     pub uploaded_at: Time,
-    /// The reference that it was pulled by, in the list of those that are pinned.
+    /// The reference that it was pulled by, where no name means it: what definitions use instead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
 }

@@ -1,14 +1,17 @@
 //! Plugins: upload, list, describe, remove.
 
+use std::str::FromStr;
+
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bulkhead_core::id::Digest;
-use bulkhead_core::name::Name;
+use bulkhead_core::name::{InvalidName, Name};
 use bulkhead_engine::jobs::GivenPapers;
 use bulkhead_engine::signature::MAX_SIGNATURE_LEN;
+use bulkhead_engine::store::StoreError;
 use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 
@@ -91,12 +94,11 @@ pub(crate) async fn upload(
     let background = prefers_async(request.headers());
     let papers = given_papers(request.headers())?;
     let component = extract::body(request, state.config.upload_limit).await?;
-    state.jobs.prove(&component, papers).await?;
     if background {
-        let upload = PluginUpload::from(&state.jobs.submit(component, name).await?);
+        let upload = PluginUpload::from(&state.jobs.submit(component, name, papers).await?);
         return Ok(made(StatusCode::ACCEPTED, &format!("/api/v1/plugin-uploads/{}", upload.digest), &upload));
     }
-    let record = state.jobs.upload(component, name).await?;
+    let record = state.jobs.upload(component, name, papers).await?;
     let papers = state.store.papers(record.digest).await?;
     Ok(made(StatusCode::CREATED, &format!("/api/v1/plugins/{}", record.name), &PluginDetail::new(&record, papers)))
 }
@@ -150,17 +152,57 @@ fn given_papers(headers: &HeaderMap) -> ApiResult<GivenPapers> {
     Ok(GivenPapers { manifest: header(MANIFEST, MAX_MANIFEST_HEADER)?.map(Into::into), signature })
 }
 
+/// Which plugin.
+#[derive(Debug)]
+pub(crate) enum Wanted {
+    Name(Name),
+    Component(Digest),
+}
+
+impl FromStr for Wanted {
+    type Err = InvalidName;
+
+    fn from_str(text: &str) -> Result<Self, InvalidName> {
+        text.parse().map(Self::Component).or_else(|_| text.parse().map(Self::Name))
+    }
+}
+
 /// Describe a plugin
 ///
-/// With the schema of its configuration.
+/// With the schema of its configuration. A name that means no plugin now describes the one that was pulled last of those that are called
+/// so; `source` says then that definitions can't use the name.
 #[utoipa::path(
     get, path = "/api/v1/plugins/{name}", tag = "plugins",
-    params(("name" = String, Path, description = "The plugin's name")), responses((status = OK, body = PluginDetail))
+    params(("name" = String, Path, description = "The plugin's name, or the digest of its component")),
+    responses((status = OK, body = PluginDetail))
 )]
-pub(crate) async fn get(State(state): State<ApiState>, Path(name): Path<Name>) -> ApiResult<Response> {
-    let plugin = state.store.plugin(name).await?;
-    let papers = state.store.papers(plugin.digest).await?;
-    Ok(json(&PluginDetail::new(&plugin, papers)))
+pub(crate) async fn get(State(state): State<ApiState>, Path(wanted): Path<Wanted>) -> ApiResult<Response> {
+    let named = match &wanted {
+        Wanted::Name(name) => state.store.plugin(name.clone()).await,
+        Wanted::Component(digest) => {
+            let known = state.store.plugins().await?.into_iter().find(|plugin| plugin.digest == *digest);
+            known.ok_or(StoreError::NotFound("plugin"))
+        }
+    };
+    let detail = match named {
+        Ok(plugin) => {
+            let papers = state.store.papers(plugin.digest).await?;
+            PluginDetail::new(&plugin, papers)
+        }
+        Err(StoreError::NotFound(what)) => {
+            let pinned = state.store.pinned_plugins().await?.into_iter().filter(|(plugin, _)| match &wanted {
+                Wanted::Name(name) => plugin.name == *name,
+                Wanted::Component(digest) => plugin.digest == *digest,
+            });
+            let newest = pinned.max_by_key(|(plugin, _)| plugin.uploaded_at);
+            let (plugin, papers) = newest.ok_or(StoreError::NotFound(what))?;
+            let source = papers.source.as_deref().map(str::to_owned);
+            let detail = PluginDetail::new(&plugin, papers);
+            PluginDetail { plugin: Plugin { source, ..detail.plugin }, ..detail }
+        }
+        Err(error) => return Err(error.into()),
+    };
+    Ok(json(&detail))
 }
 
 /// Remove a plugin

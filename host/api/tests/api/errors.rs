@@ -105,7 +105,7 @@ async fn a_store_that_can_not_answer_is_a_problem_that_says_when_to_try_again() 
         let faults = move |method: &'static str| (method == "create_run").then_some(fault);
         let store: Arc<dyn Store> = Arc::new(MemoryStore::deterministic(clock, faults));
         let jobs = Jobs::new(store.clone(), Arc::new(Stub { gate: Arc::new(Semaphore::new(0)) }));
-        jobs.upload(COMPONENT.into(), None).await.unwrap();
+        jobs.upload(COMPONENT.into(), None, Default::default()).await.unwrap();
         jobs.put(definition("d", "").into(), None).await.unwrap();
         let load = Arc::new(|| Load { slots: 1, running: 0, memory: 0, reserved: 0, draining: false });
         let state = ApiState::new(store, jobs, load, ApiConfig { require_token: false, ..ApiConfig::default() });

@@ -199,7 +199,7 @@ impl Server {
         let stub = Stub { gate: Arc::new(Semaphore::new(0)) };
         let executor: Arc<dyn Executor> = Arc::new(stub.clone());
         let jobs = Jobs::new(store.clone(), executor.clone());
-        jobs.upload(COMPONENT.into(), None).await.unwrap();
+        jobs.upload(COMPONENT.into(), None, Default::default()).await.unwrap();
         let engine_config = EngineConfig {
             worker: WorkerId::from_u128(1),
             slots: 8,

@@ -3,7 +3,7 @@
 use axum::http::Request;
 use serde_json::{Value, json};
 
-use crate::support::{HELD, Reply, Server, Watcher};
+use crate::support::{COMPONENT, HELD, Reply, Server, Watcher};
 
 async fn upload(server: &Server, bytes: &'static [u8]) -> Reply {
     let request = Request::post("/api/v1/plugins").header("content-type", "application/wasm");
@@ -68,4 +68,30 @@ async fn a_plugin_says_what_it_is() {
         "compile_us": 1_500,
     });
     assert_eq!(*analysis, expected);
+}
+
+#[tokio::test]
+async fn what_proves_a_component_goes_with_it_when_it_is_refused() {
+    let server = Server::start().await;
+    let mut watcher = Watcher::open(server.listen().await, &json!({ "plugin_uploads": true })).await;
+    let digest = bulkhead_engine::registry::digest(b"nonsense");
+    for (prefer, status) in [("wait=5", 422), ("respond-async", 202)] {
+        let request = Request::post("/api/v1/plugins").header("content-type", "application/wasm");
+        // `signed`, in base64.
+        let request = request.header("bulkhead-signature", "c2lnbmVk").header("prefer", prefer);
+        server.send(request.body("nonsense".into()).unwrap()).await.expect(status);
+        if status == 202 {
+            let text = json!(digest.to_string());
+            let ended = |told: &Value| find(told, &text).is_some_and(|upload| upload["state"] == "refused");
+            watcher.until("plugin-uploads", ended).await;
+        }
+        assert_eq!(server.store.papers(digest).await.unwrap().signature, None, "{prefer}");
+    }
+    let request =
+        Request::post("/api/v1/plugins").header("content-type", "application/wasm").header("bulkhead-signature", "c2lnbmVk");
+    server.send(request.body(COMPONENT.into()).unwrap()).await.expect(201);
+    assert_eq!(
+        server.store.papers(server.store.plugins().await.unwrap()[0].digest).await.unwrap().signature.as_deref(),
+        Some("signed")
+    );
 }

@@ -38,7 +38,7 @@ pub(crate) enum PluginsCommand {
     },
     /// Show a plugin and its configuration's schema
     Show {
-        /// The plugin's name.
+        /// The plugin's name, or the digest of its component.
         name: String,
     },
     /// Remove a plugin that no unfinished run uses

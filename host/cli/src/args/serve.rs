@@ -60,9 +60,9 @@ pub(crate) struct SourceArgs {
     pub(crate) plugin_keys: Option<PathBuf>,
 }
 
-/// How plugins' HTTP requests leave, where a definition grants them.
+/// How requests leave: plugins', where a definition grants them, those to registries, and hooks'.
 #[derive(Clone, Debug, Args)]
-#[command(next_help_heading = "Plugins' HTTP requests")]
+#[command(next_help_heading = "HTTP requests that leave")]
 pub(crate) struct EgressArgs {
     /// Send them through this HTTP proxy. Names are checked as ever; the addresses behind them are then the proxy's to check.
     #[arg(long, env = "BULKHEAD_EGRESS_PROXY", hide_env_values = true, value_name = "URL")]
@@ -76,8 +76,9 @@ pub(crate) struct EgressArgs {
     /// Requests a second to one host, from all tasks together. [default: no limit]
     #[arg(long, value_name = "N")]
     pub(crate) egress_rate: Option<NonZeroUsize>,
-    /// Trust the authorities in this PEM file, too, beside those that the machine trusts. Can be given more than once.
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    /// Trust the authorities in this PEM file, too, beside those that the machine trusts: the registries', the hosts' that plugins ask.
+    /// Can be given more than once.
+    #[arg(long, env = "BULKHEAD_EGRESS_CA", value_name = "FILE", value_hint = ValueHint::FilePath, value_delimiter = ',')]
     pub(crate) egress_ca: Vec<PathBuf>,
 }
 

@@ -106,30 +106,25 @@ pub(crate) async fn load_for(store: &dyn Store, jobs: &Jobs, dir: &Path, definit
 async fn load(store: &dyn Store, jobs: &Jobs, file: &Path, loaded: &mut Loaded) -> CliResult<()> {
     let component = Bytes::from(std::fs::read(file).map_err(CliError::read(file))?);
     let digest = Digest::from_bytes(Sha256::digest(&component).into());
-    let refuse = |error: JobError, loaded: &mut Loaded| match error {
-        JobError::Store(error) => Err(error.into()),
-        error => {
-            tracing::warn!(file = %file.display(), %error, "no plugin");
-            loaded.refused.push((file.to_owned(), error.to_string()));
-            Ok(())
-        }
-    };
-    if let Err(error) = jobs.prove(&component, papers(file, None)?).await {
-        return refuse(error, loaded);
-    }
     let same = store.plugins().await?.into_iter().filter(|plugin| plugin.digest == digest).map(|plugin| plugin.name);
     let (same, name): (Vec<_>, _) = (same.collect(), name_of_file(file));
-    if name.as_ref().is_some_and(|name| same.contains(name)) {
-        loaded.unchanged += 1;
-        return Ok(());
-    }
-    match jobs.upload(component, name).await {
-        Ok(plugin) if same.contains(&plugin.name) => loaded.unchanged += 1,
-        Ok(plugin) => {
+    let papers = papers(file, None)?;
+    let loading = if name.as_ref().is_some_and(|name| same.contains(name)) {
+        jobs.prove(&component, papers).await.map(|()| None)
+    } else {
+        jobs.upload(component, name, papers).await.map(Some)
+    };
+    match loading {
+        Ok(Some(plugin)) if !same.contains(&plugin.name) => {
             tracing::info!(plugin = %plugin.name, digest = %plugin.digest, "plugin loaded");
             loaded.uploaded += 1;
         }
-        Err(error) => refuse(error, loaded)?,
+        Ok(_) => loaded.unchanged += 1,
+        Err(JobError::Store(error)) => return Err(error.into()),
+        Err(error) => {
+            tracing::warn!(file = %file.display(), %error, "no plugin");
+            loaded.refused.push((file.to_owned(), error.to_string()));
+        }
     }
     Ok(())
 }

@@ -60,12 +60,18 @@ pub trait Catalog: Send + Sync + 'static {
     /// [`StoreError::Conflict`](super::StoreError::Conflict) where a run that has not ended uses it.
     fn delete_plugin(&self, name: Name) -> StoreFuture<'_, ()>;
 
-    /// Takes a component that is to be checked later, under its digest. One that waits already, under the same name, stays as it
-    /// is; one that was checked before is checked anew.
+    /// Takes a component that is to be checked later, under its digest, with what proves it. One that waits already, under the same
+    /// name, stays as it is; one that was checked before is checked anew.
     ///
     /// # Errors
     /// [`StoreError::Conflict`](super::StoreError::Conflict) where [`MAX_WAITING_UPLOADS`] wait, or this one waits under another name.
-    fn submit_plugin(&self, digest: Digest, name: Option<Name>, component: Bytes) -> StoreFuture<'_, PluginUpload>;
+    fn submit_plugin(
+        &self,
+        digest: Digest,
+        name: Option<Name>,
+        papers: Papers,
+        component: Bytes,
+    ) -> StoreFuture<'_, PluginUpload>;
     /// Records that an upload that waits is checked now, and returns it as it is then: refused, where
     /// [`MAX_UPLOAD_ATTEMPTS`] checks of it never came to an end. `begun` is what the caller read of it before, so that asking
     /// again, after an answer that was lost, counts once.

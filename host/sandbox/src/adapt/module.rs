@@ -1,5 +1,7 @@
 //! Core modules: wrapped into a component with the type that they have, or that their exports mean.
 
+use std::collections::HashSet;
+
 use bulkhead_core::plugin::{PluginForm, PluginKind};
 use bytes::Bytes;
 use wasi_preview1_component_adapter_provider::{
@@ -11,6 +13,7 @@ use wasm_encoder::{ImportSection, Module, RawSection};
 use wasmparser::{Parser, Payload};
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
+use wit_parser::decoding::decode_world;
 
 use super::{AdaptError, Adapted, CONTRACT, Labels, check_contract, contract_version, kind_of};
 
@@ -36,6 +39,8 @@ const EXIT_WITH_CODE: (&str, &str) = ("wasi:cli/exit@0.2.12", "exit-with-code");
 
 /// How the sections are called that hold a module's component type.
 const COMPONENT_TYPE: &str = "component-type";
+/// What such a section begins with in a format that no generator of the contract's time writes.
+const OLD_TYPE: u8 = 3;
 
 /// What matters of a module.
 #[derive(Default)]
@@ -95,7 +100,10 @@ impl<'a> Facts<'a> {
                     }
                 }
                 Payload::CustomSection(section) => {
-                    facts.typed |= section.name().starts_with(COMPONENT_TYPE);
+                    if section.name().starts_with(COMPONENT_TYPE) {
+                        check_type(section.data())?;
+                        facts.typed = true;
+                    }
                     facts.labels.read(section.name(), section.data());
                 }
                 _ => {}
@@ -122,6 +130,26 @@ impl<'a> Facts<'a> {
         }
         Ok(contract)
     }
+}
+
+/// Refuses a component type that the encoder can't be trusted with. It follows which package needs which without looking where it has
+/// been, so packages that need each other would take all of its stack, and the host's process with it.
+fn check_type(section: &[u8]) -> Result<(), AdaptError> {
+    let unreadable = |reason: String| AdaptError::Module(format!("its type can't be read: {reason}"));
+    if section.first() == Some(&OLD_TYPE) {
+        return Err(unreadable("it has a format of 2023: build it with a current binding generator".to_owned()));
+    }
+    let (resolve, _) = decode_world(section).map_err(|error| unreadable(format!("{error:#}")))?;
+    let mut left: HashSet<_> = resolve.packages.iter().map(|(id, _)| id).collect();
+    while !left.is_empty() {
+        let free: Vec<_> =
+            left.iter().copied().filter(|&id| !resolve.package_direct_deps(id).any(|needed| left.contains(&needed))).collect();
+        if free.is_empty() {
+            return Err(unreadable("its packages need each other".to_owned()));
+        }
+        left.retain(|id| !free.contains(id));
+    }
+    Ok(())
 }
 
 /// Whether the contract has an interface of this name, given with package and version.

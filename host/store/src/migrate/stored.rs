@@ -198,7 +198,7 @@ impl History {
         for (digest, end) in [(4, UploadEnd::Released), (5, UploadEnd::Refused(Failure::new(Cause::InvalidPlugin, "it is none")))]
         {
             let digest = Digest::from_bytes([digest; 32]);
-            self.store.submit_plugin(digest, Some(name("tool")), Bytes::from_static(b"\0asm")).await.unwrap();
+            self.store.submit_plugin(digest, Some(name("tool")), Papers::default(), Bytes::from_static(b"\0asm")).await.unwrap();
             self.store.begin_upload(digest, 0).await.unwrap();
             self.store.end_upload(digest, end).await.unwrap();
         }

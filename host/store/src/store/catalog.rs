@@ -80,8 +80,14 @@ impl<K: 'static> Catalog for KvStore<K> {
         self.write("delete_plugin", 0, move |txn| txn.delete_plugin(&name))
     }
 
-    fn submit_plugin(&self, digest: Digest, name: Option<Name>, component: Bytes) -> StoreFuture<'_, PluginUpload> {
-        self.write("submit_plugin", component.len(), move |txn| txn.submit_plugin(digest, name, &component))
+    fn submit_plugin(
+        &self,
+        digest: Digest,
+        name: Option<Name>,
+        papers: Papers,
+        component: Bytes,
+    ) -> StoreFuture<'_, PluginUpload> {
+        self.write("submit_plugin", component.len(), move |txn| txn.submit_plugin(digest, name, papers, &component))
     }
 
     fn begin_upload(&self, digest: Digest, begun: u32) -> StoreFuture<'_, PluginUpload> {

@@ -105,11 +105,18 @@ impl Txn<'_> {
     }
 
     /// Takes a component that is to be checked later.
-    pub(crate) fn submit_plugin(&mut self, digest: Digest, name: Option<Name>, component: &Bytes) -> Tx<PluginUpload> {
+    pub(crate) fn submit_plugin(
+        &mut self,
+        digest: Digest,
+        name: Option<Name>,
+        papers: Papers,
+        component: &Bytes,
+    ) -> Tx<PluginUpload> {
         let uploads = read::catalog::plugin_uploads(self.kv)?;
         let waiting = || uploads.iter().filter(|upload| upload.state == UploadState::Waiting);
         if let Some(known) = waiting().find(|upload| upload.digest == digest) {
             if known.name == name {
+                self.put_papers(digest, papers)?;
                 return Ok(known.clone());
             }
             let called = known.name.as_ref().map_or("no name".to_owned(), |name| format!("the name `{name}`"));
@@ -123,6 +130,7 @@ impl Txn<'_> {
         let (size, received_at) = (component.len() as u64, self.now);
         let upload = PluginUpload { digest, name, size, received_at, begun: 0, state: UploadState::Waiting };
         self.put_component(digest, component)?;
+        self.put_papers(digest, papers)?;
         self.put_record(&keys::plugin_upload(digest), &upload)?;
         Ok(upload)
     }
@@ -181,6 +189,9 @@ impl Txn<'_> {
 
     /// Adds to what proves a component.
     pub(crate) fn put_papers(&mut self, component: Digest, papers: Papers) -> Tx<()> {
+        if papers == Papers::default() {
+            return Ok(());
+        }
         let mut known = read::catalog::papers(self.kv, component)?;
         for manifest in papers.manifests {
             if !known.manifests.contains(&manifest) {

@@ -103,12 +103,18 @@ fn refused() -> UploadEnd {
 
 pub(crate) async fn an_upload_waits_until_its_check_has_ended(f: &mut Fixture) {
     let component = Bytes::from_static(b"one");
-    let first = f.store().submit_plugin(digest(1), None, component.clone()).await.unwrap();
+    let first = f.store().submit_plugin(digest(1), None, Papers::default(), component.clone()).await.unwrap();
     assert_eq!((first.size, first.begun, &first.state), (3, 0, &UploadState::Waiting));
     f.clock.advance(Duration::from_secs(1));
-    f.store().submit_plugin(digest(2), Some(name("tool")), Bytes::from_static(b"two")).await.unwrap();
-    assert_eq!(f.store().submit_plugin(digest(1), None, component.clone()).await.unwrap(), first, "it waits already");
-    let other = f.store().submit_plugin(digest(1), Some(name("other")), component).await;
+    let signed = Papers { signature: Some("signed".into()), manifests: vec![digest(102)], ..Papers::default() };
+    f.store().submit_plugin(digest(2), Some(name("tool")), signed.clone(), Bytes::from_static(b"two")).await.unwrap();
+    assert_eq!(f.store().papers(digest(2)).await.unwrap(), signed);
+    assert_eq!(
+        f.store().submit_plugin(digest(1), None, Papers::default(), component.clone()).await.unwrap(),
+        first,
+        "it waits already"
+    );
+    let other = f.store().submit_plugin(digest(1), Some(name("other")), Papers::default(), component).await;
     assert!(matches!(other, Err(StoreError::Conflict(_))), "{other:?}");
     f.reopen();
     assert_eq!(f.store().begin_upload(digest(1), 0).await.unwrap().begun, 1);
@@ -124,14 +130,15 @@ pub(crate) async fn an_upload_waits_until_its_check_has_ended(f: &mut Fixture) {
     assert_eq!(f.store().begin_upload(digest(1), 1).await.unwrap(), ended);
     assert!(matches!(f.store().end_upload(digest(2), refused()).await.unwrap().state, UploadState::Refused { .. }));
     assert!(matches!(f.store().component(digest(2)).await, Err(StoreError::NotFound("component"))));
+    assert_eq!(f.store().papers(digest(2)).await.unwrap(), Papers::default(), "they go with what they are of");
     assert!(matches!(f.store().plugin_upload(digest(3)).await, Err(StoreError::NotFound("upload"))));
-    let again = f.store().submit_plugin(digest(2), None, Bytes::from_static(b"two")).await.unwrap();
+    let again = f.store().submit_plugin(digest(2), None, Papers::default(), Bytes::from_static(b"two")).await.unwrap();
     assert_eq!((again.state, again.name), (UploadState::Waiting, None));
 }
 
 pub(crate) async fn a_component_stays_while_an_upload_of_it_waits(f: &mut Fixture) {
     f.store().put_plugin(plugin("p", 1), Bytes::from_static(b"one")).await.unwrap();
-    f.store().submit_plugin(digest(1), None, Bytes::from_static(b"one")).await.unwrap();
+    f.store().submit_plugin(digest(1), None, Papers::default(), Bytes::from_static(b"one")).await.unwrap();
     f.store().delete_plugin(name("p")).await.unwrap();
     assert_eq!(f.store().component(digest(1)).await.unwrap(), Bytes::from_static(b"one"));
     f.store().put_plugin(plugin("p", 1), Bytes::from_static(b"one")).await.unwrap();
@@ -140,7 +147,7 @@ pub(crate) async fn a_component_stays_while_an_upload_of_it_waits(f: &mut Fixtur
 }
 
 pub(crate) async fn an_upload_that_ends_its_server_is_refused(f: &mut Fixture) {
-    f.store().submit_plugin(digest(1), None, Bytes::from_static(b"one")).await.unwrap();
+    f.store().submit_plugin(digest(1), None, Papers::default(), Bytes::from_static(b"one")).await.unwrap();
     for _ in 0..2 * MAX_UPLOAD_ATTEMPTS {
         f.store().begin_upload(digest(1), 0).await.unwrap();
         f.store().end_upload(digest(1), UploadEnd::Released).await.unwrap();
@@ -158,15 +165,15 @@ pub(crate) async fn an_upload_that_ends_its_server_is_refused(f: &mut Fixture) {
 pub(crate) async fn uploads_are_bounded(f: &mut Fixture) {
     let many = u8::try_from(MAX_WAITING_UPLOADS + 1).unwrap();
     for number in 0..many - 1 {
-        f.store().submit_plugin(digest(number), None, Bytes::from_static(b"one")).await.unwrap();
+        f.store().submit_plugin(digest(number), None, Papers::default(), Bytes::from_static(b"one")).await.unwrap();
     }
-    let more = f.store().submit_plugin(digest(many), None, Bytes::from_static(b"one")).await;
+    let more = f.store().submit_plugin(digest(many), None, Papers::default(), Bytes::from_static(b"one")).await;
     assert!(matches!(more, Err(StoreError::Conflict(_))), "{more:?}");
     for number in 0..many - 1 {
         f.clock.advance(Duration::from_secs(1));
         f.store().end_upload(digest(number), refused()).await.unwrap();
     }
-    f.store().submit_plugin(digest(many), None, Bytes::from_static(b"one")).await.unwrap();
+    f.store().submit_plugin(digest(many), None, Papers::default(), Bytes::from_static(b"one")).await.unwrap();
     f.store().end_upload(digest(many), refused()).await.unwrap();
     let uploads = f.store().plugin_uploads().await.unwrap();
     assert_eq!((uploads.len(), uploads[0].digest), (MAX_ENDED_UPLOADS, digest(1)));

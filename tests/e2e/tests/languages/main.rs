@@ -3,6 +3,7 @@
 //! Each of `plugins/{LANGUAGE}` counts words, and goes wrong on request (`drill`). One test per language, which takes its plugin
 //! through everything; and programs that others wrote, as steps.
 
+mod background;
 mod commands;
 mod conformance;
 mod new;

@@ -17,11 +17,11 @@ import { html, useState } from '../../lib/view.js';
 /** How long one task may take here. */
 const TIMEOUT = '60s';
 
-/** The definition of such a run, and on which line each setting is. @param {string} plugin @param {Record<string, unknown>} settings */
-function written(plugin, settings) {
+/** The definition of such a run, and on which line each setting is. @param {string} name @param {string} plugin @param {Record<string, unknown>} settings */
+function written(name, plugin, settings) {
   const lines = [
-    `id = "try-${plugin.slice(0, 56)}"`,
-    `name = ${toml(`Try ${plugin}`)}`,
+    `id = "try-${name.slice(0, 56)}"`,
+    `name = ${toml(`Try ${name}`)}`,
     'tags = ["try"]',
     '',
     '[step.try]',
@@ -48,8 +48,8 @@ function placed(problem, places, known) {
   return wrong;
 }
 
-/** @param {{plugin: string, schema: Schema}} props */
-export function Try({ plugin, schema }) {
+/** A plugin by its name, and as definitions say it. @param {{name: string, plugin: string, schema: Schema}} props */
+export function Try({ name, plugin, schema }) {
   const [settings, setSettings] = useState(/** @type {Record<string, unknown>} */ ({}));
   const [wrong, setWrong] = useState(/** @type {Wrong} */ ({}));
   const [problem, setProblem] = useState(/** @type {Problem|null} */ (null));
@@ -57,7 +57,7 @@ export function Try({ plugin, schema }) {
   const [result, setResult] = useState(
     /** @type {{run: string, plan: TaskDetail, task: TaskDetail|null, others: number}|null} */ (null),
   );
-  const { text, places } = written(plugin, settings);
+  const { text, places } = written(name, plugin, settings);
   const start = async (/** @type {Event} */ event) => {
     event.preventDefault();
     setWrong({});

@@ -100,9 +100,9 @@ async fn look(file: &Path, worker: &WorkerArgs) -> CliResult<Found> {
     let data = tempfile::Builder::new().prefix("bulkhead-plugin-").tempdir();
     let data = data.map_err(CliError::write(std::env::temp_dir()))?;
     let embedded = Embedded::open(data.path(), worker, Places { compiled: user_cache(), profiles: None })?;
-    embedded.jobs.prove(&bytes, papers(file, None)?).await.map_err(|error| refused(&error))?;
+    let papers = papers(file, None)?;
     let start = Instant::now();
-    let plugin = embedded.jobs.upload(bytes, name_of_file(file)).await.map_err(|error| refused(&error))?;
+    let plugin = embedded.jobs.upload(bytes, name_of_file(file), papers).await.map_err(|error| refused(&error))?;
     let ready = start.elapsed();
     let analysis = plugin.analysis.ok_or_else(|| CliError::broken("the check of a plugin recorded nothing of it"))?;
     let Analysis { kind, form, contract, interfaces: Interfaces { imports, exports }, compile_time } = analysis;

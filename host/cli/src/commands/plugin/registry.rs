@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use bulkhead_core::oci::OciReference;
 use bulkhead_core::plugin::PluginForm;
 use bulkhead_engine::registry::{Registry as _, RegistryError, digest};
-use bulkhead_registry::{Description, Interfaces};
+use bulkhead_registry::Description;
 use bulkhead_sandbox::adapt::adapt;
 use bytes::Bytes;
 use serde::Serialize;
@@ -49,11 +49,8 @@ pub(crate) async fn push(args: PushArgs, output: &Output) -> CliResult<u8> {
     };
     let signature = papers(&file, signature.as_deref())?.signature;
     let signed = signature.is_some();
-    let description = Description {
-        created: created()?,
-        interfaces: interfaces.map(|found| Interfaces { exports: found.exports, imports: found.imports }),
-        signature,
-    };
+    let title = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let description = Description { title, created: created()?, interfaces, signature };
     let client = registry::client(egress::open(&way_out)?);
     let pushed = client.push(&reference, component.clone(), description).await.map_err(refused)?;
     tell(output, &file, &reference.pinned(pushed), &component, signed)

@@ -64,9 +64,9 @@ impl Workbench {
         let places = Places { compiled: purpose.compiled.clone().or_else(user_cache), profiles: purpose.profiles.clone() };
         let mut embedded = Embedded::open(data.path(), &args.worker, places)?;
         let refused = |error: JobError| CliError::usage(format!("{}: {error}", args.file.display()));
-        embedded.jobs.prove(&component, papers(&args.file, None)?).await.map_err(refused)?;
+        let papers = papers(&args.file, None)?;
         let start = Instant::now();
-        let plugin = embedded.jobs.upload(component, name_of_file(&args.file)).await;
+        let plugin = embedded.jobs.upload(component, name_of_file(&args.file), papers).await;
         let prepared = start.elapsed();
         let plugin = plugin.map_err(refused)?;
         if let Some(input) = &args.input {

@@ -468,9 +468,9 @@ fn a_plugin_in_a_registry_is_pinned_and_here() {
 
 #[test]
 fn references_are_found_in_any_text() {
-    let found = |text: &str| references(text).iter().map(ToString::to_string).collect::<Vec<_>>();
+    let found = |text: &str| references(text).iter().map(|(step, reference)| format!("{step} {reference}")).collect::<Vec<_>>();
     let text = "[step.a]\nplugin = \"oci://r.test/a:1\"\n[step.b]\ntype = \"oci://r.test/b\"\n[step.c]\nplugin = \"oci://r.test/a:1\"\n\
                 [step.d]\nplugin = \"oci://\"\n[step.e]\nplugin = 1\n[x";
-    assert_eq!(found(text), ["oci://r.test/a:1", "oci://r.test/b"]);
+    assert_eq!(found(text), ["a oci://r.test/a:1", "b oci://r.test/b", "c oci://r.test/a:1"]);
     assert_eq!(found("step = 1 # oci://"), Vec::<String>::new());
 }

@@ -1,99 +1,19 @@
-//! Plugins in a real registry: pushed, pulled, pinned, signed, and used when the registry is gone.
+//! Pushed, pulled, pinned, signed, and used when the registry is gone.
 
-use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::path::Path;
 
-use bulkhead_e2e::registry::{OciRegistry, PASSWORD, Signer, USER};
-use bulkhead_e2e::{Api, Reply, Server, ServerOptions, bulkhead, plugins};
+use bulkhead_e2e::registry::{OciRegistry, Signer};
+use bulkhead_e2e::{Api, bulkhead, plugins};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
-use tempfile::{TempDir, tempdir};
 
-fn said(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr)).replace(['\n', '│'], " ")
-}
-
-fn words(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// Calls the binary, which succeeds; its answer as JSON.
-fn call(args: &[&str]) -> Value {
-    let output = bulkhead(args).arg("--json").output().expect("the binary starts");
-    assert!(output.status.success(), "{args:?}: {}", said(&output));
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{args:?}: {error}: {}", said(&output)))
-}
-
-/// Calls the binary, which is refused; what it says, on one line.
-fn refused(args: &[&str]) -> String {
-    let output = bulkhead(args).arg("--json").output().expect("the binary starts");
-    assert_eq!(output.status.code(), Some(5), "{args:?}: {}", said(&output));
-    words(&said(&output))
-}
-
-fn sha256(bytes: &[u8]) -> String {
-    let digest = Sha256::digest(bytes);
-    format!("sha256:{}", digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
-}
-
-/// A copy of a built plugin in a directory.
-fn copy(dir: &Path, plugin: &str) -> PathBuf {
-    let file = dir.join(plugin).with_extension("wasm");
-    std::fs::copy(plugins().join(plugin).with_extension("wasm"), &file).expect("a file can be copied");
-    file
-}
-
-/// Pushes a file; the reference that it is pinned by.
-fn push(file: &Path, registry: &OciRegistry, name: &str) -> String {
-    let pushed = call(&["plugins", "push", file.to_str().expect("UTF-8"), &format!("oci://{}/{name}", registry.host())]);
-    pushed["reference"].as_str().expect("a reference").to_owned()
-}
-
-/// A definition of one step.
-fn definition(plugin: &str) -> String {
-    format!("id = \"job\"\n[step.all]\nplugin = \"{plugin}\"\ntasks = 3\n")
-}
-
-fn start(data_dir: &Path, args: &[&str]) -> (Server, Api) {
-    let options = ServerOptions { no_plugins: true, ..ServerOptions::default() };
-    let mut server = Server::start_with(options.data_dir(data_dir).args(args));
-    server.wait_until_loaded();
-    let api = server.api();
-    (server, api)
-}
-
-fn problem(reply: &Reply) -> String {
-    assert!(!reply.status.is_success(), "{:#}", reply.body);
-    words(&format!("{} {}", reply.body["detail"], reply.body["diagnostics"]).replace("\\n", " "))
-}
-
-async fn run(api: &Api) {
-    let run = api.wait_for_end(&api.trigger("job").await).await;
-    assert_eq!(run["state"], "succeeded", "{run:#}");
-}
-
-struct Place(TempDir);
-
-impl Place {
-    fn new() -> Self {
-        Self(tempdir().expect("a temporary directory can be made"))
-    }
-
-    fn at(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn text(&self, name: &str) -> String {
-        self.at(name).to_str().expect("UTF-8").to_owned()
-    }
-}
+use super::{Place, call, copy, definition, problem, push, refused, run, said, sha256, start, words};
 
 #[tokio::test]
 async fn what_is_pushed_is_pulled_as_it_was_and_lies_there_as_others_expect() {
-    let Some(registry) = OciRegistry::start(false) else { return };
+    let Some(registry) = OciRegistry::start() else { return };
     let place = Place::new();
-    let file = copy(place.0.path(), "noop");
+    let file = copy(place.path(), "noop");
     let bytes = std::fs::read(&file).unwrap();
     let pinned = push(&file, &registry, "team/noop:1.0");
     let (_, digest) = pinned.split_once('@').expect("it is pinned");
@@ -118,7 +38,8 @@ async fn what_is_pushed_is_pulled_as_it_was_and_lies_there_as_others_expect() {
     let manifest = manifest.ok();
     assert_eq!((&manifest["schemaVersion"], &manifest["mediaType"]), (&json!(2), &json!(kind)));
     assert_eq!(manifest["config"]["mediaType"], "application/vnd.wasm.config.v0+json");
-    let layer = json!({ "mediaType": "application/wasm", "digest": sha256(&bytes), "size": bytes.len() });
+    let title = json!({ "org.opencontainers.image.title": "noop.wasm" });
+    let layer = json!({ "mediaType": "application/wasm", "digest": sha256(&bytes), "size": bytes.len(), "annotations": title });
     assert_eq!(manifest["layers"], json!([layer]));
     let config = manifest["config"]["digest"].as_str().expect("a digest");
     let config = http.send(http.request(Method::GET, &format!("/v2/team/noop/blobs/{config}"))).await.ok();
@@ -138,9 +59,9 @@ async fn what_is_pushed_is_pulled_as_it_was_and_lies_there_as_others_expect() {
 
 #[tokio::test]
 async fn a_pinned_plugin_runs_and_needs_no_registry_once_it_is_here() {
-    let Some(registry) = OciRegistry::start(false) else { return };
+    let Some(registry) = OciRegistry::start() else { return };
     let place = Place::new();
-    let pinned = push(&copy(place.0.path(), "noop"), &registry, "team/noop:1.0");
+    let pinned = push(&copy(place.path(), "noop"), &registry, "team/noop:1.0");
     call(&["plugin", "pull", &pinned, "-o", &place.text("carried.wasm")]);
     let (server, api) = start(&place.at("data"), &["--registry", registry.host()]);
 
@@ -149,11 +70,22 @@ async fn a_pinned_plugin_runs_and_needs_no_registry_once_it_is_here() {
     let validated = api.send(validated.body(definition(&pinned))).await.ok();
     assert_eq!(validated["valid"], true, "{validated:#}");
     api.put_definition("job", &definition(&pinned)).await.ok();
-    assert_eq!(api.get("/plugins/noop").await.status, StatusCode::NOT_FOUND);
+    assert_eq!(api.get("/plugins").await.ok()["items"], json!([]), "no name means it");
+    let shown = api.get("/plugins/noop").await.ok();
+    assert_eq!((&shown["name"], &shown["source"]), (&json!("noop"), &json!(pinned)), "{shown:#}");
+    let by_digest = format!("/plugins/{}", shown["digest"].as_str().expect("a digest"));
+    assert_eq!(api.get(&by_digest).await.ok(), shown);
+    assert_eq!(api.get(&format!("/plugins/sha256:{}", "0".repeat(64))).await.status, StatusCode::NOT_FOUND);
     run(&api).await;
     let listed = server.call(&["plugins", "list", "--pinned", "--json"]);
     let listed: Value = serde_json::from_slice(&listed.stdout).unwrap();
     assert_eq!((&listed[0]["name"], &listed[0]["source"], &listed[1]), (&json!("noop"), &json!(pinned), &Value::Null));
+
+    // What is remembered of a definition does not outlast its plugin, which is pulled again.
+    let removed = api.send(api.request(Method::DELETE, "/api/v1/plugins/noop")).await;
+    assert_eq!(removed.status, StatusCode::NO_CONTENT);
+    assert_eq!(api.get("/plugins?pinned=true").await.ok()["items"], json!([]));
+    run(&api).await;
 
     drop(registry);
     run(&api).await;
@@ -173,13 +105,14 @@ async fn a_pinned_plugin_runs_and_needs_no_registry_once_it_is_here() {
     let uploaded = server.call(&["plugins", "upload", &place.text("carried.wasm"), "--json"]);
     assert!(uploaded.status.success(), "{}", said(&uploaded));
     let plugin = api.get("/plugins/noop").await.ok();
+    assert_eq!(plugin["source"], Value::Null, "a name means it");
     let (_, digest) = pinned.split_once('@').unwrap();
     assert_eq!(plugin["provenance"]["manifests"], json!([digest]), "{plugin:#}");
     api.put_definition("job", &definition(&pinned)).await.ok();
     run(&api).await;
 
     // A manifest proves its own component and no other.
-    copy(place.0.path(), "hello");
+    copy(place.path(), "hello");
     std::fs::copy(place.at("carried.wasm.oci.json"), place.at("hello.wasm.oci.json")).unwrap();
     let uploaded = server.call(&["plugins", "upload", &place.text("hello.wasm")]);
     assert_eq!(uploaded.status.code(), Some(5));
@@ -188,15 +121,15 @@ async fn a_pinned_plugin_runs_and_needs_no_registry_once_it_is_here() {
     // The same in a directory, for a run without a server.
     std::fs::remove_file(place.at("hello.wasm.oci.json")).unwrap();
     std::fs::write(place.at("job.toml"), definition(&pinned)).unwrap();
-    let ran = bulkhead(&["run", &place.text("job.toml"), "--plugins", place.0.path().to_str().unwrap()]).output().unwrap();
+    let ran = bulkhead(&["run", &place.text("job.toml"), "--plugins", place.path().to_str().unwrap()]).output().unwrap();
     assert!(ran.status.success(), "{}", said(&ran));
 }
 
 #[tokio::test]
 async fn what_is_not_pinned_not_allowed_or_not_the_same_is_refused() {
-    let Some(registry) = OciRegistry::start(false) else { return };
+    let Some(registry) = OciRegistry::start() else { return };
     let place = Place::new();
-    let pinned = push(&copy(place.0.path(), "noop"), &registry, "team/noop:1.0");
+    let pinned = push(&copy(place.path(), "noop"), &registry, "team/noop:1.0");
     let tag = format!("oci://{}/team/noop:1.0", registry.host());
     let (server, api) = start(&place.at("data"), &["--registry", &format!("{}/team", registry.host())]);
     let put = async |plugin: &str| problem(&api.put_definition("job", &definition(plugin)).await);
@@ -227,48 +160,12 @@ async fn what_is_not_pinned_not_allowed_or_not_the_same_is_refused() {
 }
 
 #[tokio::test]
-async fn a_registry_that_wants_a_login_gets_the_one_that_other_tools_use() {
-    let Some(registry) = OciRegistry::start(true) else { return };
-    let place = Place::new();
-    let file = copy(place.0.path(), "noop");
-    let reference = format!("oci://{}/team/noop:1.0", registry.host());
-    let args = ["plugin", "push", file.to_str().unwrap(), &reference];
-    let answer = refused(&args);
-    assert!(answer.contains("refuses access to team/noop (401)") && answer.contains("docker login"), "{answer}");
-
-    // Docker's file, with `user:password` in base64.
-    std::fs::create_dir(place.at("docker")).unwrap();
-    assert_eq!((USER, PASSWORD), ("ann", "secret"));
-    registry.write_credentials(&place.at("docker/config.json"), "YW5uOnNlY3JldA==");
-    let output = bulkhead(&args).env("DOCKER_CONFIG", place.at("docker")).output().unwrap();
-    assert!(output.status.success(), "{}", said(&output));
-    let pinned = String::from_utf8(output.stdout).unwrap().trim().to_owned();
-
-    // The file that is named comes first, with a password that is wrong.
-    registry.write_credentials(&place.at("auth.json"), "YW5uOndyb25n");
-    let pull = ["plugin", "pull", &pinned, "-o", &place.text("x.wasm")];
-    let output = bulkhead(&pull)
-        .env("REGISTRY_AUTH_FILE", place.at("auth.json"))
-        .env("DOCKER_CONFIG", place.at("docker"))
-        .output()
-        .unwrap();
-    assert_eq!(output.status.code(), Some(5), "{}", said(&output));
-
-    let env = vec![("REGISTRY_AUTH_FILE".to_owned(), place.text("docker/config.json"))];
-    let options = ServerOptions { no_plugins: true, env, ..ServerOptions::default() };
-    let mut server = Server::start_with(options.args(&["--registry", registry.host()]));
-    server.wait_until_loaded();
-    server.api().put_definition("job", &definition(&pinned)).await.ok();
-    run(&server.api()).await;
-}
-
-#[tokio::test]
 async fn where_keys_are_trusted_nothing_runs_that_they_did_not_sign() {
     let place = Place::new();
-    let Some(ann) = Signer::new(place.0.path(), "ann") else { return };
-    let Some(eve) = Signer::new(place.0.path(), "eve") else { return };
-    let Some(registry) = OciRegistry::start(false) else { return };
-    let (noop, hello) = (copy(place.0.path(), "noop"), copy(place.0.path(), "hello"));
+    let Some(ann) = Signer::new(place.path(), "ann") else { return };
+    let Some(eve) = Signer::new(place.path(), "eve") else { return };
+    let Some(registry) = OciRegistry::start() else { return };
+    let (noop, hello) = (copy(place.path(), "noop"), copy(place.path(), "hello"));
     let unsigned = push(&noop, &registry, "noop:unsigned");
     let keys = ann.public.to_str().unwrap();
     let args = ["--registry", registry.host(), "--plugin-keys", keys];
