@@ -15,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::OnceCell;
 use wasmtime::component::{ComponentExportIndex, InstancePre};
 
-use crate::adapt::Adapted;
+use crate::adapt::Findings;
 use crate::compiler::{Compiled, Compiler};
 use crate::engine::{EngineKey, Engines};
 use crate::link;
@@ -125,9 +125,9 @@ impl Components {
         Ok(Loaded { pre, entry, compile_time: took })
     }
 
-    /// Makes a component of what was uploaded.
-    pub(crate) async fn adapt(&self, bytes: Bytes) -> Result<Adapted, Failure> {
-        self.compiler.adapt(bytes).await
+    /// Looks at what was uploaded: what it is, and whether it can become a component.
+    pub(crate) async fn look(&self, bytes: Bytes) -> Result<Findings, Failure> {
+        self.compiler.look(bytes).await
     }
 }
 

@@ -10,7 +10,7 @@ use bulkhead_core::plugin::{Analysis, PluginKind};
 use bulkhead_engine::executor::{CompileListener, Inspected};
 use bytes::Bytes;
 
-use crate::adapt::{Adapted, Labels};
+use crate::adapt::{Findings, Labels};
 use crate::attempt::new_store;
 use crate::bindings::{self, PluginPre};
 use crate::command;
@@ -43,12 +43,10 @@ pub(crate) struct Prepared {
 /// Makes a component of what was uploaded, compiles it and links it.
 pub(crate) async fn prepare(components: &Components, bytes: Bytes, told: Option<CompileListener>) -> Result<Prepared, Failure> {
     let digest = digest_of(&bytes);
-    let adapted = components.adapt(bytes).await?;
-    let interfaces = adapted.interfaces().map_err(|error| invalid(&error.to_string()))?;
-    let Adapted { component, kind, form, contract, labels } = adapted;
+    let Findings { kind, form, contract, labels, interfaces } = components.look(bytes.clone()).await?;
     let limits = limits();
     let key = EngineKey { metered: false, stack: StackClass::holding(limits.stack), pooled: components.engines().pooling() };
-    let loaded = components.prepare(digest, component, key, told).await?;
+    let loaded = components.prepare(digest, bytes, key, told).await?;
     let analysis = Analysis { kind, form, contract, interfaces, compile_time: loaded.compile_time };
     Ok(Prepared { digest, analysis, labels, loaded })
 }

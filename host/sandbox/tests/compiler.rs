@@ -13,7 +13,11 @@ fn alone() -> SandboxConfig {
     SandboxConfig { cache: None, ..config() }
 }
 
-/// What an upload comes to when the compiler is this shell script. It gets the order's arguments, and the component on stdin.
+/// What looking at an upload says of it.
+const FINDINGS: &str = r#"{"kind":"Plugin","form":"Component","contract":null,"labels":{"version":null,"description":null},"interfaces":{"imports":[],"exports":[]}}"#;
+
+/// What an upload comes to when the compiler is this shell script. It gets the order's arguments, the first as `$0`, and what was
+/// uploaded on stdin.
 async fn upload_with(script: &str) -> Failure {
     let compiling = Compiling::Apart { program: "/bin/sh".into(), arguments: vec!["-c".into(), script.into()] };
     let lab = Lab::with(SandboxConfig { compiling, ..alone() }).await;
@@ -21,10 +25,18 @@ async fn upload_with(script: &str) -> Failure {
     upload.expect_err("there is no code")
 }
 
+/// Likewise where looking at it goes well, and the script compiles.
+async fn compile_with(script: &str) -> Failure {
+    let look = format!("if [ \"$0\" = look ]; then cat > /dev/null & printf '%s' 'r{FINDINGS}'; exit 0; fi");
+    upload_with(&format!("{look}; {script}")).await
+}
+
 #[tokio::test]
 async fn what_the_compiler_says_of_a_component_is_the_plugins_failure() {
-    let failure = upload_with("cat > /dev/null & echo it does not compile: too odd >&2; exit 3").await;
-    assert_eq!(failure, Failure::new(Cause::InvalidPlugin, "it does not compile: too odd"));
+    let script = "cat > /dev/null & echo it does not compile: too odd >&2; exit 3";
+    for failure in [upload_with(script).await, compile_with(script).await] {
+        assert_eq!(failure, Failure::new(Cause::InvalidPlugin, "it does not compile: too odd"));
+    }
 }
 
 #[tokio::test]
@@ -34,9 +46,10 @@ async fn a_compiler_that_dies_is_the_hosts_fault_and_is_told() {
         ("head -c 100 > /dev/null; echo what a mess >&2; kill -ABRT $$", "what a mess"),
         ("exit 77", "77"),
     ] {
-        let failure = upload_with(script).await;
-        assert_eq!(failure.cause, Cause::HostFault, "{script}: {failure}");
-        assert!(failure.message.contains(said), "{script}: {failure}");
+        for failure in [upload_with(script).await, compile_with(script).await] {
+            assert_eq!(failure.cause, Cause::HostFault, "{script}: {failure}");
+            assert!(failure.message.contains(said), "{script}: {failure}");
+        }
     }
     let compiling = Compiling::Apart { program: "/no/such/program".into(), arguments: vec![] };
     let lab = Lab::with(SandboxConfig { compiling, ..alone() }).await;
@@ -45,18 +58,25 @@ async fn a_compiler_that_dies_is_the_hosts_fault_and_is_told() {
 }
 
 #[tokio::test]
-async fn a_compiler_that_runs_out_of_memory_is_the_plugins_failure() {
-    let failure = upload_with("echo memory allocation of 4096 bytes failed >&2; kill -ABRT $$").await;
+async fn a_compiler_that_runs_out_of_memory_or_stack_is_the_plugins_failure() {
+    let script = "echo memory allocation of 4096 bytes failed >&2; kill -ABRT $$";
+    for (failure, doing) in [(upload_with(script).await, "reading"), (compile_with(script).await, "compiling")] {
+        assert_eq!(failure.cause, Cause::InvalidPlugin);
+        assert!(failure.message.starts_with(doing) && failure.message.contains("4096 MiB"), "{failure}");
+    }
+    let failure = upload_with("echo \"thread 'main' has overflowed its stack\" >&2; kill -ABRT $$").await;
     assert_eq!(failure.cause, Cause::InvalidPlugin);
-    assert!(failure.message.contains("4096 MiB"), "{failure}");
+    assert!(failure.message.contains("nests without end"), "{failure}");
 }
 
 #[tokio::test]
 async fn what_is_no_code_is_not_run() {
-    let failure = upload_with("cat > /dev/null & echo code that is none").await;
+    let failure = compile_with("cat > /dev/null & echo r code that is none").await;
     assert!(failure.cause == Cause::InvalidPlugin && failure.message.contains("does not load"), "{failure}");
-    let failure = upload_with("cat > /dev/null & echo what is this").await;
+    let failure = compile_with("cat > /dev/null & echo what is this").await;
     assert!(failure.cause == Cause::HostFault && failure.message.contains("a frame of no kind"), "{failure}");
+    let failure = upload_with("cat > /dev/null & echo r no findings").await;
+    assert!(failure.cause == Cause::HostFault && failure.message.contains("can't be read"), "{failure}");
 }
 
 #[tokio::test]

@@ -19,6 +19,7 @@ mod module;
 
 use bulkhead_core::plugin::{Interfaces, PluginForm, PluginKind};
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 pub use self::advice::AdaptError;
 pub(crate) use self::component::RUN;
@@ -56,8 +57,28 @@ impl Adapted {
     }
 }
 
+/// What there is to know of an upload without its component.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Findings {
+    pub(crate) kind: PluginKind,
+    pub(crate) form: PluginForm,
+    pub(crate) contract: Option<String>,
+    pub(crate) labels: Labels,
+    pub(crate) interfaces: Interfaces,
+}
+
+impl Findings {
+    /// Adapts what was uploaded, to know what it is.
+    pub(crate) fn of(bytes: &Bytes) -> Result<Self, AdaptError> {
+        let adapted = adapt(bytes)?;
+        let interfaces = adapted.interfaces()?;
+        let Adapted { kind, form, contract, labels, .. } = adapted;
+        Ok(Self { kind, form, contract, labels, interfaces })
+    }
+}
+
 /// What a binary says of itself in its custom sections `version` and `description`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Labels {
     /// Its version.
     pub version: Option<String>,

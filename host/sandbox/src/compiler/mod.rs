@@ -1,8 +1,10 @@
-//! From a component's bytes to code: out of the cache, or compiled, a bounded number at a time and on a bounded number of cores.
+//! From what was uploaded to code: out of the cache, or adapted and compiled, a bounded number at a time and on a bounded number of
+//! cores.
 //!
-//! Compiling a plugin takes a multiple of its size in memory, and how much depends on who wrote it. So the binary compiles in a
-//! process of its own ([`apart`]): its memory is bounded and goes back to the machine with the process, and whatever happens there,
-//! a crash of the compiler too, is that plugin's failure alone. Who embeds this crate may compile in place.
+//! Reading and compiling a plugin takes a multiple of its size in memory, and how much depends on who wrote it. So the binary does both
+//! in a process of its own ([`apart`]): its memory is bounded and goes back to the machine with the process, and whatever happens there,
+//! a crash of a parser or the compiler too, is that plugin's failure alone. The host itself reads nothing of what was uploaded. Who
+//! embeds this crate may do it in place.
 
 pub(crate) mod apart;
 mod cache;
@@ -21,9 +23,9 @@ use tokio::sync::{Semaphore, oneshot};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-use self::apart::{CompileOrder, Program};
+use self::apart::{CompileOrder, Program, Work};
 pub(crate) use self::cache::Cache;
-use crate::adapt::{Adapted, adapt};
+use crate::adapt::{AdaptError, Findings, adapt};
 use crate::config::{Compiling, SandboxConfig};
 use crate::engine::EngineKey;
 use crate::guests::lower_priority;
@@ -33,6 +35,9 @@ const COMPILATIONS: usize = 2;
 /// How long one may take. A plugin of 20 MB takes half a minute on a slow core; what takes longer than this was written to.
 const COMPILE_TIMEOUT: Duration = Duration::from_mins(10);
 
+/// How long looking at one may take, which is a second for the largest.
+const LOOK_TIMEOUT: Duration = Duration::from_mins(1);
+
 /// Compiles components, and keeps the code.
 pub(crate) struct Compiler(Arc<Shared>);
 
@@ -40,6 +45,8 @@ struct Shared {
     /// For loading, and for compiling in place.
     threads: ThreadPool,
     turns: Semaphore,
+    /// Those for looking at what is uploaded, which waits for no compilation.
+    looks: Semaphore,
     cache: Option<Cache>,
     nice: i32,
     /// Threads of one compilation.
@@ -71,13 +78,19 @@ impl Compiler {
             Compiling::Here => None,
             Compiling::Apart { program, arguments } => Some(Program::new(program, arguments)),
         };
-        let turns = Semaphore::new(at_once);
-        Ok(Self(Arc::new(Shared { threads, turns, cache, nice, each: count / at_once, memory: config.compile_memory, program })))
+        let (turns, looks) = (Semaphore::new(at_once), Semaphore::new(at_once));
+        let (each, memory) = (count / at_once, config.compile_memory);
+        Ok(Self(Arc::new(Shared { threads, turns, looks, cache, nice, each, memory, program })))
     }
 
-    /// Makes a component of what was uploaded.
-    pub(crate) async fn adapt(&self, bytes: Bytes) -> Result<Adapted, Failure> {
-        self.0.adapt(bytes).await
+    /// Looks at what was uploaded: what it is, and whether it can become a component.
+    pub(crate) async fn look(&self, bytes: Bytes) -> Result<Findings, Failure> {
+        let shared = &self.0;
+        let Some(program) = &shared.program else {
+            return shared.work(move |_| Findings::of(&bytes).map_err(|error| unfit(&error))).await;
+        };
+        let _turn = shared.looks.acquire().await.map_err(|_| stopped())?;
+        program.look(shared.nice, shared.memory, bytes, LOOK_TIMEOUT).await
     }
 
     /// The code of what was uploaded, for an engine. What was begun goes on when nobody waits for it any more, and is kept. `told`
@@ -113,15 +126,20 @@ impl Shared {
                 return Ok(Compiled { component, took: None });
             }
         }
-        let component = self.adapt(bytes).await?.component;
         let _turn = self.turns.acquire().await.map_err(|_| stopped())?;
         let start = Instant::now();
-        let order = CompileOrder { key, threads: self.each, nice: self.nice, memory: self.memory };
         let code = match &self.program {
-            Some(program) => program.compile(&order, component, COMPILE_TIMEOUT, told).await?,
+            Some(program) => {
+                let order = CompileOrder { work: Work::Compile(key), threads: self.each, nice: self.nice, memory: self.memory };
+                program.compile(&order, bytes, COMPILE_TIMEOUT, told).await?
+            }
             None => {
                 let engine = engine.clone();
-                self.work(move |_| engine.precompile_component(&component).map_err(|error| does_not_compile(&error))).await?
+                let compile = move |_: &Self| {
+                    let component = adapt(&bytes).map_err(|error| unfit(&error))?.component;
+                    engine.precompile_component(&component).map_err(|error| does_not_compile(&error))
+                };
+                self.work(compile).await?
             }
         };
         let took = Some(start.elapsed());
@@ -130,10 +148,6 @@ impl Shared {
             None => cache::deserialize(&engine, &code),
         };
         Ok(Compiled { component: self.work(keep).await?, took })
-    }
-
-    async fn adapt(self: &Arc<Self>, bytes: Bytes) -> Result<Adapted, Failure> {
-        self.work(move |_| adapt(&bytes).map_err(|error| Failure::new(Cause::InvalidPlugin, error.to_string()))).await
     }
 
     /// Does something on the threads, where it may take its time.
@@ -153,6 +167,10 @@ impl Shared {
 
 fn stopped() -> Failure {
     Failure::new(Cause::HostFault, "the sandbox is shutting down")
+}
+
+fn unfit(error: &AdaptError) -> Failure {
+    Failure::new(Cause::InvalidPlugin, error.to_string())
 }
 
 fn does_not_compile(error: &wasmtime::Error) -> Failure {
