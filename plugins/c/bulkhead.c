@@ -5,7 +5,7 @@
 #include <string.h>
 
 #define IMPORT(interface, function) __attribute__((import_module("bulkhead:plugin/" interface "@0.1.0"), import_name(function)))
-#define EXPORT(function) __attribute__((export_name(function), used)) static
+#define EXPORT(function) __attribute__((export_name(function)))
 
 IMPORT("log", "write") void host_log(uint32_t level, const char *message, size_t len, const char *fields, size_t fields_len);
 IMPORT("status", "progress") void host_progress(uint64_t done, uint32_t has_total, uint64_t total);

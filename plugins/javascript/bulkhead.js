@@ -198,7 +198,7 @@ export function textOf(bytes) {
 }
 
 /** Halves of characters become U+FFFD: the host takes UTF-8, which has none. @param {string} text */
-const wellFormed = (text) => text.replace(/\p{Surrogate}/gu, '\ufffd');
+const wellFormed = (text) => text.replace(/[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g, '\ufffd');
 
 /** What JSON has no form for is `null`. @param {unknown} value */
 const json = (value) => JSON.stringify(value) ?? 'null';
