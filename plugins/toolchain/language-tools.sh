@@ -34,7 +34,7 @@ tool() {
     rm -rf "$dir"
     mkdir -p "$dir"
     say "installing ${wanted%% *}" >&2
-    python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-deps --only-binary :all: --require-hashes \
+    PIP_ROOT_USER_ACTION=ignore python3 -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: --require-hashes \
       --target "$dir" --requirement <(echo "$wanted") >&2 || return 1
     echo "$wanted" >"$dir/.installed"
   fi

@@ -28,8 +28,9 @@ bh_result bh_run(const bh_step *step, const bh_task *task) {
     bh_text name = bh_string(bh_member(task->input, "name"), BH(""));
     bh_text greeting = bh_string(bh_member(step->config, "greeting"), BH("Hello"));
     if (!name.len) return bh_fail("nobody is there to be greeted");
-    bh_log(BH_INFO, "greeting", "{\"length\":%d}", (int)name.len);
-    bh_buffer text = {0}, output = {0};
+    bh_buffer who = {0}, text = {0}, output = {0};
+    bh_add_string(&who, name);
+    bh_log(BH_INFO, "greeting", "{\"who\":%s}", who.at);
     bh_add_text(&text, greeting);
     bh_add(&text, ", ");
     bh_add_text(&text, name);
