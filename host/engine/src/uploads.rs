@@ -107,7 +107,7 @@ async fn check_all(jobs: Jobs, stop: CancellationToken) {
                         continue;
                     }
                     checks.at_work().insert(upload.digest, CompileProgress::default());
-                    let task = at_work.spawn(check(jobs.clone(), upload.digest));
+                    let task = at_work.spawn(check(jobs.clone(), upload.digest, upload.begun));
                     names.insert(task.id(), upload.digest);
                 }
                 false
@@ -148,8 +148,8 @@ async fn check_all(jobs: Jobs, stop: CancellationToken) {
 }
 
 /// Checks one upload and records what came of it.
-async fn check(jobs: Jobs, digest: Digest) {
-    let upload = persist(digest, || jobs.store().begin_upload(digest)).await;
+async fn check(jobs: Jobs, digest: Digest, begun: u32) {
+    let upload = persist(digest, || jobs.store().begin_upload(digest, begun)).await;
     let Some(PluginUpload { name, state: UploadState::Waiting, .. }) = upload else { return };
     let Some(component) = persist(digest, || jobs.store().component(digest)).await else { return };
     let listening = jobs.clone();

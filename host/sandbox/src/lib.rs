@@ -12,10 +12,10 @@
 //! Where to look: [`sandbox`] is the port; [`adapt`] makes components of what is uploaded; [`attempt`] one attempt; [`command`] programs
 //! that know nothing of the contract; [`engine`] wasmtime's configuration and the epochs; [`components`] what is ready to run;
 //! [`compiler`] how it is compiled and kept; [`link`] what a plugin may import; [`host`] the contract's host functions; [`http`]
-//! requests; [`limits`] memory and quotas; [`stdio`] and [`random`] what WASI is given; [`inspect`] the check at upload; [`profile`]
+//! requests; [`limits`] memory and quotas; [`stdio`], [`files`] and [`random`] what WASI is given; [`inspect`] the check at upload; [`profile`]
 //! where a guest spends its time.
 //!
-//! Deliberately absent: the file system (no preopened directory), sockets, WASI 0.3, and any knowledge of how tasks are
+//! Deliberately absent: the host's file system (a guest's files are in its memory), sockets, WASI 0.3, and any knowledge of how tasks are
 //! stored or claimed.
 
 pub mod adapt;
@@ -26,6 +26,7 @@ mod compiler;
 mod components;
 mod config;
 mod engine;
+mod files;
 mod guests;
 mod host;
 mod http;

@@ -1,5 +1,8 @@
 //! What an attempt may take of the host, and the record of what it was denied.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
 use wasmtime::ResourceLimiter;
 
 /// Core instances of one component: a Rust guest takes 4, one that is linked from shared libraries some dozen.
@@ -25,16 +28,15 @@ pub(crate) const MAX_KEY_LEN: usize = 512;
 /// Refusals of `spawn` for the quota that a guest may ignore before it is ended.
 pub(crate) const MAX_IGNORED_REFUSALS: u32 = 1_000;
 
-/// Counts memory and table space against their limits. wasmtime asks before it grants.
+/// The memory of one attempt: what its linear memories and its files take together, up to `limits.memory`.
+///
+/// Shared with the contents of files, which outlive the directories that they are in.
 #[derive(Debug)]
-pub(crate) struct Meter {
-    memory_limit: usize,
-    memory: usize,
-    peak_memory: usize,
-    table_elements: usize,
-    /// The last growth that was granted, in case it fails all the same.
-    granted: usize,
-    denied: Option<Denial>,
+pub(crate) struct Memory {
+    limit: usize,
+    used: AtomicUsize,
+    peak: AtomicUsize,
+    denied: Mutex<Option<Denial>>,
 }
 
 /// What a guest asked for and did not get.
@@ -42,32 +44,85 @@ pub(crate) struct Meter {
 pub(crate) enum Denial {
     /// So many bytes of memory more, with so many in use.
     Memory { wanted: usize, used: usize },
+    /// So many bytes for files, with so many in use.
+    Files { wanted: usize, used: usize },
     /// So many table elements more, with so many in use.
     Table { wanted: usize, used: usize },
 }
 
-impl Meter {
-    pub(crate) fn new(memory_limit: u64) -> Self {
-        let memory_limit = usize::try_from(memory_limit).unwrap_or(usize::MAX);
-        Self { memory_limit, memory: 0, peak_memory: 0, table_elements: 0, granted: 0, denied: None }
+impl Memory {
+    /// Of `limit` bytes.
+    pub(crate) fn new(limit: u64) -> Self {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        Self { limit, used: AtomicUsize::new(0), peak: AtomicUsize::new(0), denied: Mutex::new(None) }
     }
 
-    /// The most linear memory at once, in bytes.
-    pub(crate) const fn peak_memory(&self) -> u64 {
-        self.peak_memory as u64
+    /// What is taken, in bytes.
+    pub(crate) fn used(&self) -> usize {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    /// Takes bytes for files, or records that there were too few.
+    pub(crate) fn take_for_files(&self, wanted: usize) -> bool {
+        self.take(wanted).map_err(|used| self.deny(Denial::Files { wanted, used })).is_ok()
+    }
+
+    /// Gives back what was taken, in bytes.
+    pub(crate) fn give_back(&self, bytes: usize) {
+        self.used.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// Takes bytes; an error is how many are in use.
+    fn take(&self, wanted: usize) -> Result<(), usize> {
+        let within = |used: usize| used.checked_add(wanted).filter(|&sum| sum <= self.limit);
+        let used = self.used.try_update(Ordering::Relaxed, Ordering::Relaxed, within)?;
+        self.peak.fetch_max(used + wanted, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn deny(&self, denial: Denial) {
+        *self.denied.lock().unwrap_or_else(PoisonError::into_inner) = Some(denial);
+    }
+}
+
+/// Counts memory and table space against their limits. wasmtime asks before it grants.
+#[derive(Debug)]
+pub(crate) struct Meter {
+    memory: Arc<Memory>,
+    table_elements: usize,
+    /// The last growth that was granted, in case it fails all the same.
+    granted: usize,
+}
+
+impl Meter {
+    pub(crate) fn new(memory_limit: u64) -> Self {
+        Self { memory: Arc::new(Memory::new(memory_limit)), table_elements: 0, granted: 0 }
+    }
+
+    /// The memory that it counts.
+    pub(crate) const fn memory(&self) -> &Arc<Memory> {
+        &self.memory
+    }
+
+    /// The most memory at once, in bytes.
+    pub(crate) fn peak_memory(&self) -> u64 {
+        self.memory.peak.load(Ordering::Relaxed) as u64
     }
 
     /// The last denial, if there was one.
-    pub(crate) const fn denied(&self) -> Option<Denial> {
-        self.denied
+    pub(crate) fn denied(&self) -> Option<Denial> {
+        *self.memory.denied.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The last denial in words.
     pub(crate) fn explain_denial(&self) -> Option<String> {
-        Some(match self.denied? {
-            Denial::Memory { wanted, used } => format!(
-                "it asked for {wanted} bytes of memory more with {used} in use; `limits.memory` is {} bytes",
-                self.memory_limit
+        let limit = self.memory.limit;
+        Some(match self.denied()? {
+            Denial::Memory { wanted, used } => {
+                format!("it asked for {wanted} bytes of memory more with {used} in use; `limits.memory` is {limit} bytes")
+            }
+            Denial::Files { wanted, used } => format!(
+                "its files asked for {wanted} bytes more with {used} in use; they count as memory, and `limits.memory` is {limit} bytes"
             ),
             Denial::Table { wanted, used } => {
                 format!("it asked for {wanted} table elements more with {used} in use; {MAX_TABLE_ELEMENTS} are the most")
@@ -79,21 +134,18 @@ impl Meter {
 impl ResourceLimiter for Meter {
     fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
         let wanted = desired.saturating_sub(current);
-        if wanted > self.memory_limit.saturating_sub(self.memory) || maximum.is_some_and(|maximum| desired > maximum) {
-            self.granted = 0;
-            self.denied = Some(Denial::Memory { wanted, used: self.memory });
-            return Ok(false);
-        }
-        self.granted = wanted;
-        self.memory += wanted;
-        self.peak_memory = self.peak_memory.max(self.memory);
-        Ok(true)
+        let taken = match maximum {
+            Some(maximum) if desired > maximum => Err(self.memory.used()),
+            _ => self.memory.take(wanted),
+        };
+        self.granted = if taken.is_ok() { wanted } else { 0 };
+        Ok(taken.map_err(|used| self.memory.deny(Denial::Memory { wanted, used })).is_ok())
     }
 
     fn memory_grow_failed(&mut self, _: wasmtime::Error) -> wasmtime::Result<()> {
         let wanted = std::mem::take(&mut self.granted);
-        self.memory -= wanted;
-        self.denied = Some(Denial::Memory { wanted, used: self.memory });
+        self.memory.give_back(wanted);
+        self.memory.deny(Denial::Memory { wanted, used: self.memory.used() });
         Ok(())
     }
 
@@ -101,7 +153,7 @@ impl ResourceLimiter for Meter {
         let wanted = desired.saturating_sub(current);
         if wanted > MAX_TABLE_ELEMENTS.saturating_sub(self.table_elements) || maximum.is_some_and(|maximum| desired > maximum) {
             self.granted = 0;
-            self.denied = Some(Denial::Table { wanted, used: self.table_elements });
+            self.memory.deny(Denial::Table { wanted, used: self.table_elements });
             return Ok(false);
         }
         self.granted = wanted;
@@ -112,7 +164,7 @@ impl ResourceLimiter for Meter {
     fn table_grow_failed(&mut self, _: wasmtime::Error) -> wasmtime::Result<()> {
         let wanted = std::mem::take(&mut self.granted);
         self.table_elements -= wanted;
-        self.denied = Some(Denial::Table { wanted, used: self.table_elements });
+        self.memory.deny(Denial::Table { wanted, used: self.table_elements });
         Ok(())
     }
 
@@ -142,6 +194,19 @@ mod tests {
         assert!(meter.memory_growing(0, 2 * PAGE, None).unwrap());
         assert!(!meter.memory_growing(2 * PAGE, 3 * PAGE, None).unwrap());
         assert_eq!(meter.denied(), Some(Denial::Memory { wanted: PAGE, used: 4 * PAGE }));
+        assert_eq!(meter.peak_memory(), 4 * PAGE as u64);
+    }
+
+    #[test]
+    fn files_share_it_with_memories() {
+        let mut meter = Meter::new(4 * PAGE as u64);
+        assert!(meter.memory_growing(0, 2 * PAGE, None).unwrap());
+        assert!(meter.memory().take_for_files(2 * PAGE));
+        assert!(!meter.memory_growing(2 * PAGE, 3 * PAGE, None).unwrap());
+        assert!(!meter.memory().take_for_files(1));
+        assert_eq!(meter.denied(), Some(Denial::Files { wanted: 1, used: 4 * PAGE }));
+        meter.memory().give_back(2 * PAGE);
+        assert!(meter.memory_growing(2 * PAGE, 3 * PAGE, None).unwrap());
         assert_eq!(meter.peak_memory(), 4 * PAGE as u64);
     }
 

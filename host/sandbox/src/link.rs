@@ -1,8 +1,8 @@
 //! What a plugin may import, and what it must export.
 //!
-//! Offered: the contract, and of WASI 0.2 `io`, `clocks`, `random`, `cli`, `filesystem` without any directory, and of `http` what
-//! sends requests, each of which the step's definition has to grant. Any other interface of WASI can be imported (language runtimes import sockets that a plugin never uses), but calling it ends the
-//! attempt as [`Denied`](bulkhead_core::failure::Cause::Denied).
+//! Offered: the contract, and of WASI 0.2 `io`, `clocks`, `random`, `cli`, `filesystem` over [files of the attempt's own](crate::files),
+//! and of `http` what sends requests, each of which the step's definition has to grant. Any other interface of WASI can be imported
+//! (language runtimes import sockets that a plugin never uses), but calling it ends the attempt as [`Denied`](bulkhead_core::failure::Cause::Denied).
 
 use bulkhead_core::failure::{Cause, Failure};
 use wasmtime::Engine;
@@ -11,8 +11,9 @@ use wasmtime::component::{Component, HasData, HasSelf, InstancePre, Linker, Reso
 use wasmtime_wasi::WasiView;
 use wasmtime_wasi::cli::{WasiCli, WasiCliView};
 use wasmtime_wasi::clocks::{WasiClocks, WasiClocksView};
-use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView};
-use wasmtime_wasi::p2::bindings::{cli, clocks, filesystem, random};
+use wasmtime_wasi::p2::bindings::filesystem::preopens;
+use wasmtime_wasi::p2::bindings::sync::filesystem::types as filesystem;
+use wasmtime_wasi::p2::bindings::{cli, clocks, random};
 use wasmtime_wasi::random::{WasiRandom, WasiRandomView};
 use wasmtime_wasi_http::p2::bindings::http::{outgoing_handler, types as http_types};
 use wasmtime_wasi_http::{WasiHttp, WasiHttpView as _};
@@ -21,6 +22,7 @@ use wasmtime_wasi_io::bindings::wasi::io;
 use crate::adapt::RUN;
 use crate::bindings::Plugin;
 use crate::components::Entry;
+use crate::files::FilesView;
 use crate::outcome::Stop;
 use crate::state::State;
 
@@ -48,8 +50,8 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     random::random::add_to_linker::<State, WasiRandom>(l, State::random)?;
     random::insecure::add_to_linker::<State, WasiRandom>(l, State::random)?;
     random::insecure_seed::add_to_linker::<State, WasiRandom>(l, State::random)?;
-    filesystem::preopens::add_to_linker::<State, WasiFilesystem>(l, State::filesystem)?;
-    filesystem::types::add_to_linker::<State, WasiFilesystem>(l, State::filesystem)?;
+    preopens::add_to_linker::<State, FilesView<'static>>(l, State::files_view)?;
+    filesystem::add_to_linker::<State, FilesView<'static>>(l, State::files_view)?;
     outgoing_handler::add_to_linker::<State, WasiHttp>(l, State::http)?;
     http_types::add_to_linker::<State, WasiHttp>(l, &http_types::LinkOptions::default(), State::http)?;
     cli::exit::add_to_linker::<State, WasiCli>(l, State::cli)?;

@@ -10,6 +10,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtxView, WasiHttpView};
 
 use crate::command::Program;
+use crate::files::{Files, FilesView};
 use crate::http::{Http, Traffic};
 use crate::limits::{MAX_RANDOM_BYTES, MAX_RESOURCES, Meter};
 use crate::outcome::Stop;
@@ -32,8 +33,6 @@ pub(crate) struct State {
     calls_passed: bool,
     /// Where randomness starts from that is the same each time; absent where it is random.
     seed: Option<Seed>,
-    /// What a command is started with.
-    program: Option<Program>,
     wasi: Option<Box<Wasi>>,
     /// Made with `wasi`; a plugin that never asks for WASI never pays for it.
     stdio: Option<Arc<Stdio>>,
@@ -48,6 +47,7 @@ pub(crate) struct State {
 struct Wasi {
     ctx: WasiCtx,
     table: ResourceTable,
+    files: Files,
 }
 
 impl State {
@@ -61,7 +61,6 @@ impl State {
             calls_passed: false,
             calls_left: limits.host_calls,
             seed,
-            program: None,
             wasi: None,
             stdio: None,
             egress,
@@ -71,9 +70,9 @@ impl State {
         }
     }
 
-    /// Gives a command what it is started with. Before it is instantiated.
-    pub(crate) fn set_program(&mut self, program: Program) {
-        self.program = Some(program);
+    /// Gives a command what it is started with, before it is instantiated.
+    pub(crate) fn begin(&mut self, program: Program) -> Arc<Stdio> {
+        self.make_wasi(Some(program))
     }
 
     /// Counts a host call.
@@ -97,6 +96,18 @@ impl State {
         self.traffic.as_ref().map_or(Ok(()), |traffic| traffic.check())
     }
 
+    /// Its files, as its calls of `wasi:filesystem` see them.
+    pub(crate) fn files_view(&mut self) -> FilesView<'_> {
+        self.count_wasi_call();
+        let wasi = self.wasi();
+        FilesView { files: &mut wasi.files, table: &mut wasi.table }
+    }
+
+    /// The files that it has made, if it asked WASI for anything.
+    pub(crate) fn files(&self) -> Option<&Files> {
+        self.wasi.as_ref().map(|wasi| &wasi.files)
+    }
+
     /// What the guest sent over HTTP, if it used that.
     pub(crate) fn traffic(&self) -> Option<&Arc<Traffic>> {
         self.traffic.as_ref()
@@ -118,15 +129,21 @@ impl State {
         self.traffic = Some(traffic);
     }
 
-    fn make_wasi(&mut self) {
-        let program = self.program.take();
+    fn wasi(&mut self) -> &mut Wasi {
+        if self.wasi.is_none() {
+            self.make_wasi(None);
+        }
+        self.wasi.as_mut().expect("it was made just now")
+    }
+
+    fn make_wasi(&mut self, program: Option<Program>) -> Arc<Stdio> {
         let mut builder = WasiCtx::builder();
-        let stdout = match program {
-            Some(Program { args, env, stdin, stdout }) => {
+        let (stdout, files) = match program {
+            Some(Program { args, env, stdin, stdout, files }) => {
                 builder.args(&args).envs(&env).stdin(Stdin::new(self.host.clone(), stdin));
-                stdout
+                (stdout, files)
             }
-            None => Kept::Nothing,
+            None => (Kept::Nothing, Files::new(Arc::clone(self.meter.memory()))),
         };
         let stdio = Stdio::new(self.host.clone(), stdout);
         builder
@@ -149,18 +166,16 @@ impl State {
         }
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_RESOURCES);
-        self.wasi = Some(Box::new(Wasi { ctx: builder.build(), table }));
-        self.stdio = Some(stdio);
+        self.wasi = Some(Box::new(Wasi { ctx: builder.build(), table, files }));
+        self.stdio = Some(Arc::clone(&stdio));
+        stdio
     }
 }
 
 impl WasiView for State {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         self.count_wasi_call();
-        if self.wasi.is_none() {
-            self.make_wasi();
-        }
-        let wasi = self.wasi.as_mut().expect("it was made just now");
+        let wasi = self.wasi();
         WasiCtxView { ctx: &mut wasi.ctx, table: &mut wasi.table }
     }
 }
@@ -168,9 +183,7 @@ impl WasiView for State {
 impl WasiHttpView for State {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
         self.count_wasi_call();
-        if self.wasi.is_none() {
-            self.make_wasi();
-        }
+        self.wasi();
         if self.http.is_none() {
             self.make_http();
         }

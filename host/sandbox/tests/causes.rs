@@ -73,6 +73,22 @@ async fn exhausted_memory_is_told_from_an_abort() {
 }
 
 #[tokio::test]
+async fn files_count_as_memory() {
+    expect("file-flood", MEMORY, Cause::OutOfMemory, "they count as memory").await;
+    expect("files-flood", MEMORY, Cause::OutOfMemory, "they count as memory").await;
+}
+
+#[tokio::test]
+async fn files_are_its_own_and_behave_as_files_do() {
+    let (lab, misbehave) = lab().await;
+    let attempt = lab.task(&misbehave, &format!("mode = \"files\"\n{MEMORY}"), "\"files\"").await;
+    let execution = lab.execute(&attempt).await;
+    let output: serde_json::Value = serde_json::from_str(succeeded(&execution)).unwrap();
+    assert_eq!(output["others"], 0);
+    assert!(execution.usage.peak_memory <= 32 << 20, "{:?}", execution.usage);
+}
+
+#[tokio::test]
 async fn exhausted_table_space_is_told_from_an_abort() {
     expect("table-growth", "", Cause::OutOfMemory, "table elements").await;
 }

@@ -5,6 +5,7 @@
 mod allocator;
 mod clean_slate;
 mod faults;
+mod files;
 mod floods;
 mod mode;
 
@@ -88,6 +89,9 @@ impl Plugin for Misbehave {
             Mode::LogFlood => floods::log_for_ever(),
             Mode::LogFloodSuppressed => floods::log_lines(step.config.flood_lines),
             Mode::ArtifactFlood => floods::artifact_for_ever(),
+            Mode::FileFlood => files::one_for_ever(),
+            Mode::FilesFlood => files::many_for_ever(),
+            Mode::Files => files::own_and_others(),
             Mode::StderrFlood => floods::stderr_for_ever(),
             Mode::GiganticLine => floods::line_of(64 << 20),
             Mode::LongLine => floods::line_of(200 << 10),

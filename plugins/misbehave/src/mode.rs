@@ -49,6 +49,12 @@ pub(crate) enum Mode {
     LogFloodSuppressed,
     /// Writes an artifact for ever.
     ArtifactFlood,
+    /// Writes a file for ever.
+    FileFlood,
+    /// Creates files and directories for ever.
+    FilesFlood,
+    /// Tries to reach files of others, uses its own in every way, and fails if anything of that is not as it should be.
+    Files,
     /// Writes lines to standard error for ever.
     StderrFlood,
     /// Writes one log line of 64 MiB.

@@ -9,6 +9,7 @@ use bulkhead_core::id::{Digest, RunId, StepIndex, TaskId};
 use bulkhead_core::machine::RunCommand;
 use bulkhead_core::plan::Plan;
 use bulkhead_core::run::{RunStatus, Trigger};
+use bulkhead_engine::jobs::JobError;
 use bulkhead_engine::store::{
     CreatedRun, Idempotency, Journal as _, LogQuery, NewRun, Queue as _, RunView, StoreError, StoreResult, Summons, TaskOrder,
 };
@@ -16,6 +17,7 @@ use bulkhead_engine::store::{
 use crate::fleet::Fleet;
 use crate::process::ProcessStore;
 use crate::rng::Rng;
+use crate::uploads;
 use crate::workload;
 use crate::world::{World, ready};
 
@@ -130,6 +132,28 @@ impl Clients {
             Err(error) => {
                 self.world.violate(format!("a run can't be created: {error}"));
                 RunId::from_u128(0)
+            }
+        }
+    }
+
+    /// Uploads all plugins of the world, each until it is taken.
+    pub(crate) async fn upload_plugins(self: Arc<Self>) {
+        for number in 0..self.world.profile.uploads {
+            let mut rng = Rng::of(self.world.seed, &[9, number]);
+            tokio::time::sleep(rng.millis(0, 8_000)).await;
+            let component = uploads::component(number);
+            loop {
+                if let Some(jobs) = self.fleet.any_jobs() {
+                    match tokio::time::timeout(PATIENCE, jobs.submit(component.clone(), None)).await {
+                        Ok(Ok(taken)) => {
+                            self.world.oracle().uploads.acknowledged(taken.upload.digest);
+                            break;
+                        }
+                        Ok(Err(JobError::Store(StoreError::Unavailable { .. }))) | Err(_) => {}
+                        Ok(Err(error)) => self.world.violate(format!("a plugin can't be uploaded: {error}")),
+                    }
+                }
+                tokio::time::sleep(Duration::from_millis(200)).await;
             }
         }
     }

@@ -17,6 +17,7 @@ use futures::future::BoxFuture;
 use crate::oracle::Outcome;
 use crate::process::Process;
 use crate::rng::{self, Rng};
+use crate::uploads;
 use crate::workload::{Action, Finish, Script, script};
 use crate::world::World;
 
@@ -68,11 +69,11 @@ impl Executor for Scripted {
 
     fn inspect(
         &self,
-        _component: Bytes,
+        component: Bytes,
         _name: Option<Name>,
-        _told: Option<CompileListener>,
+        told: Option<CompileListener>,
     ) -> BoxFuture<'static, Result<Inspected, Failure>> {
-        Box::pin(async { Err(Failure::new(Cause::InvalidPlugin, "there are no components here")) })
+        Box::pin(uploads::inspect(self.world.clone(), self.process.clone(), component, told))
     }
 }
 

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use bulkhead_core::id::WorkerId;
 use bulkhead_engine::engine::{Engine, EngineConfig};
+use bulkhead_engine::jobs::Jobs;
+use bulkhead_engine::uploads::Uploads;
 
 use crate::executor::Scripted;
 use crate::process::{Process, ProcessStore, port};
@@ -20,6 +22,9 @@ struct Ship {
     store: ProcessStore,
     engine: Engine,
     worker: WorkerId,
+    jobs: Jobs,
+    /// Where the world has uploads.
+    uploads: Option<Uploads>,
 }
 
 /// All processes. A place is empty while its process is down.
@@ -52,6 +57,11 @@ impl Fleet {
         if stores.is_empty() { None } else { Some(stores[self.draw(|rng| rng.below(stores.len() as u64)) as usize].clone()) }
     }
 
+    /// The service of one of the processes that live.
+    pub(crate) fn any_jobs(&self) -> Option<Jobs> {
+        lock(&self.places).iter().flatten().map(|ship| ship.jobs.clone()).next()
+    }
+
     /// The processes whose workers take tasks.
     pub(crate) fn processes(&self) -> Vec<Arc<Process>> {
         lock(&self.places).iter().flatten().filter(|ship| !ship.engine.load().draining).map(|ship| ship.process.clone()).collect()
@@ -67,7 +77,7 @@ impl Fleet {
             };
             let (process, worker, seed) = self.draw(|rng| (Process::new(number), WorkerId::from_u128(rng.wide()), rng.next()));
             let store = ProcessStore::new(&self.world, &process);
-            let executor = Scripted { world: self.world.clone(), process: process.clone() };
+            let executor = Arc::new(Scripted { world: self.world.clone(), process: process.clone() });
             let profile = &self.world.profile;
             let config = EngineConfig {
                 worker,
@@ -78,10 +88,12 @@ impl Fleet {
                 retention: profile.retention,
                 seed,
             };
-            match Engine::start(port(&store), Arc::new(executor), config).await {
+            match Engine::start(port(&store), executor.clone(), config).await {
                 Ok(engine) => {
                     self.world.say(format!("process {number} starts in place {place}"));
-                    lock(&self.places)[place] = Some(Ship { process, store, engine, worker });
+                    let jobs = Jobs::new(port(&store), executor);
+                    let uploads = (profile.uploads > 0).then(|| Uploads::start(jobs.clone()));
+                    lock(&self.places)[place] = Some(Ship { process, store, engine, worker, jobs, uploads });
                     return;
                 }
                 Err(error) => {
@@ -104,9 +116,12 @@ impl Fleet {
 
     /// Stops a process in order: after it, its worker holds nothing.
     async fn stop(&self, place: usize, grace: Duration) {
-        let Some(Ship { process, engine, worker, .. }) = lock(&self.places)[place].take() else { return };
+        let Some(Ship { process, engine, worker, uploads, .. }) = lock(&self.places)[place].take() else { return };
         self.world.say(format!("process {} drains", process.number));
         self.world.met("drained");
+        if let Some(uploads) = uploads {
+            uploads.stop().await;
+        }
         engine.drain(grace).await;
         let mut stopping = std::pin::pin!(engine.stop());
         let result = loop {

@@ -20,6 +20,8 @@
 //! - *tails*: what an attempt's record says of its last lines is where they are;
 //! - *timetable*: each time of a schedule comes to one thing, starts one run at most, and is not missed where the schedule
 //!   catches up;
+//! - *uploads*: what was taken to be checked is, across crashes, and comes to one end: the one that its check came to, or a refusal
+//!   where processes ended during each of several checks;
 //! - *progress*: what can be claimed is, cancelled runs end in time, workers stop in order, and once faults end so does every
 //!   run.
 //!
@@ -34,6 +36,7 @@ mod profile;
 mod rng;
 mod timetable;
 mod trace;
+mod uploads;
 mod watch;
 mod workload;
 mod world;
@@ -85,11 +88,15 @@ pub enum Mutant {
     ForgottenCancellation,
     /// What is due by schedule is acknowledged and not done.
     ForgottenFire,
+    /// An upload is acknowledged and not stored.
+    LostUpload,
+    /// What came of the check of an upload is acknowledged and not stored.
+    ForgottenUploadEnd,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::DroppedAppend,
         Self::RepeatedAppend,
         Self::LostLastLine,
@@ -105,6 +112,8 @@ impl Mutant {
         Self::LostEdit,
         Self::ForgottenCancellation,
         Self::ForgottenFire,
+        Self::LostUpload,
+        Self::ForgottenUploadEnd,
     ];
 }
 
@@ -185,14 +194,18 @@ async fn life(world: &Arc<World>) {
     let starting = tokio::spawn(clients.clone().start_runs());
     let commanding = tokio::spawn(clients.clone().command_runs());
     let ordering = tokio::spawn(clients.clone().order_tasks());
+    let uploading = tokio::spawn(clients.clone().upload_plugins());
     fleet.clone().storm().await;
     world.heal();
     timetable::settle(world).await;
     let aftermath = async {
-        let _ = futures::join!(starting, commanding, ordering);
+        let _ = futures::join!(starting, commanding, ordering, uploading);
         loop {
             clients.resume_all().await;
-            let ended = world.oracle().runs.values().all(|run| run.gone || run.status.is_terminal());
+            let ended = {
+                let oracle = world.oracle();
+                oracle.runs.values().all(|run| run.gone || run.status.is_terminal()) && oracle.uploads.check_the_end().is_ok()
+            };
             if ended {
                 world.over.store(true, std::sync::atomic::Ordering::Relaxed);
                 if clients.readers_are_done() {
@@ -205,11 +218,14 @@ async fn life(world: &Arc<World>) {
     };
     if tokio::time::timeout(AFTERMATH, aftermath).await.is_err() {
         let readers = clients.readers_are_done();
-        let stuck: Vec<_> = {
+        let (stuck, uploads): (Vec<_>, _) = {
             let oracle = world.oracle();
-            oracle.runs.iter().filter(|(_, run)| !run.gone && !run.status.is_terminal()).map(|(id, _)| *id).collect()
+            let stuck = oracle.runs.iter().filter(|(_, run)| !run.gone && !run.status.is_terminal()).map(|(id, _)| *id);
+            (stuck.collect(), oracle.uploads.check_the_end())
         };
-        world.violate(format!("{stuck:?} did not end within {AFTERMATH:?} after the last fault (readers done: {readers})"));
+        world.violate(format!(
+            "{stuck:?} did not end within {AFTERMATH:?} after the last fault (readers done: {readers}, uploads: {uploads:?})"
+        ));
         return;
     }
     world.check();

@@ -16,6 +16,7 @@ use bulkhead_engine::store::{Claimed, LogQuery, LogRecord, Store, StoreError, Ta
 use bytes::Bytes;
 
 use crate::timetable::TimetableModel;
+use crate::uploads::UploadsModel;
 use crate::world::ready;
 
 /// Events and lines read at once.
@@ -48,6 +49,8 @@ pub(crate) struct Oracle {
     keys: BTreeMap<String, RunId>,
     /// What became of the schedule's fires.
     pub(crate) timetable: TimetableModel,
+    /// What is known of uploads.
+    pub(crate) uploads: UploadsModel,
     /// When a run's cancellation was acknowledged, in microseconds of the simulation.
     pub(crate) cancelled: BTreeMap<RunId, u64>,
     /// When the cancellation of a running attempt was acknowledged, likewise.
@@ -352,6 +355,7 @@ impl Oracle {
             }
         }
         self.timetable.check_the_end(store)?;
+        self.uploads.check_the_end()?;
         let differences = read(store.recount())?;
         hold!(differences.is_empty(), "a recount differs: {differences:?}");
         Ok(())

@@ -21,7 +21,7 @@ use bulkhead_engine::store::{
     HookRecord, Hooks, Housekeeping, Journal, LeasedDeliveries, LetterGroup, LetterRun, Letters, LogPage, LogQuery, LogRecord,
     NewRun, Papers, PluginRecord, PluginUpload, Queue, Retention, RunFilter, RunView, Schedules, Settlement, Signal, Spawned,
     Statistics, Store, StoreError, StoreFuture, StoreResult, Summoned, Summons, TaskFilter, TaskOrder, TaskSpec, TaskView,
-    TokenRecord, UploadEnd,
+    TokenRecord, UploadEnd, UploadState,
 };
 use bulkhead_store::MemoryStore;
 use bytes::Bytes;
@@ -463,7 +463,7 @@ impl Catalog for ProcessStore {
         self.inner.plugins()
     }
     fn component(&self, digest: Digest) -> StoreFuture<'_, Bytes> {
-        self.inner.component(digest)
+        self.call("component", false, None, move |me| ready(me.inner.component(digest)))
     }
     fn pin_plugin(&self, plugin: PluginRecord, component: Bytes) -> StoreFuture<'_, PluginRecord> {
         self.inner.pin_plugin(plugin, component)
@@ -484,19 +484,34 @@ impl Catalog for ProcessStore {
         self.inner.delete_plugin(name)
     }
     fn submit_plugin(&self, digest: Digest, name: Option<Name>, component: Bytes) -> StoreFuture<'_, PluginUpload> {
-        self.inner.submit_plugin(digest, name, component)
+        self.call("submit_plugin", true, None, move |me| {
+            me.world.oracle().uploads.submitted(digest);
+            if me.mutant(Mutant::LostUpload) {
+                let (size, received_at) = (component.len() as u64, me.inner.now());
+                return Ok(PluginUpload { digest, name, size, received_at, begun: 0, state: UploadState::Waiting });
+            }
+            ready(me.inner.submit_plugin(digest, name, component))
+        })
     }
-    fn begin_upload(&self, digest: Digest) -> StoreFuture<'_, PluginUpload> {
-        self.inner.begin_upload(digest)
+    fn begin_upload(&self, digest: Digest, begun: u32) -> StoreFuture<'_, PluginUpload> {
+        self.call("begin_upload", true, None, move |me| {
+            me.world.oracle().uploads.begun(digest, me.process.number);
+            ready(me.inner.begin_upload(digest, begun))
+        })
     }
     fn end_upload(&self, digest: Digest, end: UploadEnd) -> StoreFuture<'_, PluginUpload> {
-        self.inner.end_upload(digest, end)
+        self.call("end_upload", true, None, move |me| {
+            if me.mutant(Mutant::ForgottenUploadEnd) {
+                return ready(me.inner.plugin_upload(digest));
+            }
+            ready(me.inner.end_upload(digest, end))
+        })
     }
     fn plugin_upload(&self, digest: Digest) -> StoreFuture<'_, PluginUpload> {
         self.inner.plugin_upload(digest)
     }
     fn plugin_uploads(&self) -> StoreFuture<'_, Vec<PluginUpload>> {
-        self.inner.plugin_uploads()
+        self.call("plugin_uploads", false, None, |me| ready(me.inner.plugin_uploads()))
     }
     fn put_token(&self, token: TokenRecord) -> StoreFuture<'_, ()> {
         self.inner.put_token(token)

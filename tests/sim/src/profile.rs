@@ -6,6 +6,7 @@ use bulkhead_engine::store::Retention;
 
 use crate::rng::Rng;
 use crate::timetable::Timetable;
+use crate::uploads;
 
 /// What memory is dealt out in: as small as a definition's text can say, times ten.
 pub(crate) const MEMORY_UNIT: u64 = 1 << 20;
@@ -45,6 +46,8 @@ pub(crate) struct Profile {
     pub(crate) retention: Retention,
     /// The definition that runs by itself.
     pub(crate) timetable: Option<Timetable>,
+    /// Plugins that are uploaded and checked in the background.
+    pub(crate) uploads: u64,
 }
 
 impl Profile {
@@ -72,6 +75,8 @@ impl Profile {
             commands: rng.pick(&[0, 300, 1_000, 5_000]),
             retention: Retention { age: None, count: rng.pick(&[None, None, None, Some(2)]) },
             timetable: Timetable::of(seed),
+            // A process hears of what it took itself.
+            uploads: if workers == 1 { uploads::count(seed) } else { 0 },
         }
     }
 }

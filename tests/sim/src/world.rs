@@ -224,7 +224,10 @@ impl World {
     pub(crate) fn check(&self) {
         let store: Arc<dyn Store> = self.store();
         let mut news = Vec::new();
-        let result = self.oracle().look(&*store, &mut news);
+        let result = {
+            let mut oracle = self.oracle();
+            oracle.look(&*store, &mut news).and_then(|()| oracle.uploads.look(self, &*store))
+        };
         for line in news {
             self.say(line);
         }

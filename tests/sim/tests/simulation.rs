@@ -66,6 +66,7 @@ fn every_deliberate_bug_is_caught() {
 fn the_worlds_are_rough_enough() {
     let met: BTreeSet<_> = (1..=150).filter_map(|seed| simulate(seed, None).ok()).flat_map(|report| report.met).collect();
     for what in [
+        "accepted upload",
         "all crashed",
         "attempt timed out",
         "cancelled run",
@@ -78,6 +79,7 @@ fn the_worlds_are_rough_enough() {
         "started twice",
         "stubborn guest",
         "summoned task",
+        "upload that ended with its processes",
     ] {
         assert!(met.contains(what), "no world of 150 has met: {what}");
     }

@@ -1,5 +1,7 @@
 //! How a step configures a command.
 
+use std::collections::BTreeMap;
+
 use bulkhead_core::name::Name;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -19,6 +21,10 @@ pub(super) struct Config {
     items: Option<Value>,
     pub(super) stdin: Stdin,
     pub(super) stdout: Stdout,
+    /// What files it finds, by path.
+    pub(super) files: BTreeMap<String, Content>,
+    /// The files that it leaves as artifacts, by path.
+    pub(super) artifacts: Vec<String>,
     pub(super) output: Output,
     /// The exit statuses that mean success.
     pub(super) success: Vec<i32>,
@@ -33,7 +39,9 @@ impl Default for Config {
             items: None,
             stdin: Stdin::Input(InputAs::Text),
             stdout: Stdout::Log,
-            output: Output::Json,
+            files: BTreeMap::new(),
+            artifacts: Vec::new(),
+            output: Output::Of(OutputAs::Json),
             success: vec![0],
         }
     }
@@ -44,8 +52,24 @@ impl Default for Config {
 #[serde(untagged)]
 pub(super) enum Stdin {
     Input(InputAs),
-    File { file: String },
-    Artifact { step: Name, artifact: String },
+    Of(Of),
+}
+
+/// What is in a file that a program finds.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Content {
+    /// This text, with placeholders.
+    Text(String),
+    Of(Of),
+}
+
+/// A file of the run, or an artifact of a step that this one depends on.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Of {
+    Run { file: String },
+    Step { step: Name, artifact: String },
 }
 
 /// How the task's input is written to standard input.
@@ -73,10 +97,20 @@ pub(super) enum Stdout {
     Word(#[expect(dead_code, reason = "it is read to be told from an artifact")] String),
 }
 
+/// What is the task's output.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Output {
+    /// Of standard output.
+    Of(OutputAs),
+    /// The last JSON document of a file.
+    File { file: String },
+}
+
 /// What of standard output is the task's output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Output {
+pub(super) enum OutputAs {
     /// Its last JSON document; `null` where there is none.
     Json,
     /// All of it, as a text.
@@ -134,10 +168,20 @@ mod tests {
     #[test]
     fn streams_go_where_the_configuration_says() {
         let config = Config::of(r#"{"stdin":{"file":"rows"},"stdout":{"artifact":"out.csv"},"output":"none"}"#).unwrap();
-        assert!(matches!(config.stdin, Stdin::File { file } if file == "rows"));
+        assert!(matches!(config.stdin, Stdin::Of(Of::Run { file }) if file == "rows"));
         assert!(matches!(config.stdout, Stdout::Artifact { artifact } if artifact == "out.csv"));
-        assert_eq!(config.output, Output::None);
+        assert!(matches!(config.output, Output::Of(OutputAs::None)));
         let config = Config::of(r#"{"stdin":"json","stdout":"log"}"#).unwrap();
         assert!(matches!(config.stdin, Stdin::Input(InputAs::Json)) && matches!(config.stdout, Stdout::Word(_)));
+    }
+
+    #[test]
+    fn files_come_and_go_as_the_configuration_says() {
+        let config = r#"{"files":{"a":"text","b":{"file":"rows"},"c":{"step":"s","artifact":"x"}},"output":{"file":"out.json"}}"#;
+        let config = Config::of(config).unwrap();
+        assert!(matches!(&config.files["a"], Content::Text(text) if text == "text"));
+        assert!(matches!(&config.files["b"], Content::Of(Of::Run { file }) if file == "rows"));
+        assert!(matches!(&config.files["c"], Content::Of(Of::Step { artifact, .. }) if artifact == "x"));
+        assert!(matches!(config.output, Output::File { file } if file == "out.json"));
     }
 }

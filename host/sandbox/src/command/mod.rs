@@ -1,12 +1,14 @@
 //! Commands: programs that know WASI and nothing of the contract, as steps.
 //!
 //! The host plans such a step itself: a task for each of `items`, or one. A task is a call of the program with arguments,
-//! environment and standard input as the step's configuration says. What it writes to its standard streams are log lines, and its
-//! exit status is the result: 0, or another that the step says, is success, with the last JSON document of its standard output as the task's output; any other
-//! is a failure, with the end of its standard error as the message. [`config::SCHEMA`] is what a step may say.
+//! environment, standard input and files as the step's configuration says. What it writes to its standard streams are log lines, and
+//! its exit status is the result: 0, or another that the step says, is success, with the last JSON document of its standard output or
+//! of a file as the task's output; any other is a failure, with the end of its standard error as the message. [`config::SCHEMA`] is what
+//! a step may say.
 
 pub(crate) mod config;
 mod document;
+mod files;
 mod template;
 
 use bulkhead_core::task::PLAN_INDEX;
@@ -18,13 +20,17 @@ use wasmtime::Store;
 use wasmtime::component::{ComponentExportIndex, TypedFunc};
 use wasmtime_wasi::I32Exit;
 
-use self::config::{Config, InputAs, Output, Stdin, Stdout};
+use self::config::{Config, InputAs, Of, Output, OutputAs, Stdin, Stdout};
+use self::files::Leavings;
 use self::template::{Mistake, Scope};
 use crate::attempt::{Returned, instantiate};
 use crate::bindings::Failure;
 use crate::components::Loaded;
+use crate::files::Files;
+use crate::limits::Meter;
+use crate::outcome::Stop;
 use crate::state::State;
-use crate::stdio::{Input, Kept};
+use crate::stdio::{Input, Kept, Stdio};
 
 /// The tasks that one spawn creates.
 const TASKS_PER_SPAWN: usize = 1_000;
@@ -35,12 +41,12 @@ const SHOWN_LINES: usize = 20;
 const SHOWN_BYTES: usize = 4 << 10;
 
 /// What a program is started with.
-#[derive(Debug)]
 pub(crate) struct Program {
     pub(crate) args: Vec<String>,
     pub(crate) env: Vec<(String, String)>,
     pub(crate) stdin: Input,
     pub(crate) stdout: Kept,
+    pub(crate) files: Files,
 }
 
 /// Does one task of a command's step.
@@ -50,21 +56,22 @@ pub(crate) async fn attempt(
     run: &ComponentExportIndex,
     host: &AttemptHost,
 ) -> wasmtime::Result<Returned> {
+    let meter = &store.data().meter;
     let prepared = async {
         let config = Config::of(&host.step().config)?;
         if host.claimed().task.index == PLAN_INDEX {
-            plan(host, &config).await.map(|()| None)
-        } else {
-            let program = program(host, &config).await?;
-            Ok(Some((config, program)))
+            plan(host, &config).await?;
+            return Ok(None);
         }
+        let (program, leavings) = program(host, &config, meter).await?;
+        Ok::<_, End>(Some((config, program, leavings)))
     };
-    let (config, program) = match prepared.await {
+    let (config, program, leavings) = match prepared.await {
         Ok(Some(prepared)) => prepared,
         Ok(None) => return Ok(Ok("null".to_owned())),
-        Err(failure) => return Ok(Err(failure)),
+        Err(end) => return end.returned(),
     };
-    store.data_mut().set_program(program);
+    let stdio = store.data_mut().begin(program);
     let instance = instantiate(store, loaded).await?;
     let entry: TypedFunc<(), (Result<(), ()>,)> = instance.get_typed_func(&mut *store, run)?;
     let status = match entry.call_async(&mut *store, ()).await {
@@ -75,36 +82,44 @@ pub(crate) async fn attempt(
             None => return Err(error),
         },
     };
-    let stdio = store.data().stdio().cloned();
-    if let Some(stdio) = &stdio {
-        stdio.finish().await;
-    }
+    stdio.finish().await;
     if !config.success.contains(&status) {
-        let last_words = stdio.map(|stdio| stdio.last_words()).unwrap_or_default();
-        return Ok(Err(failed(status, &last_words, store.data().meter.explain_denial())));
+        return Ok(Err(failed(status, &stdio.last_words(), store.data().meter.explain_denial())));
     }
-    let Some(stdio) = stdio else { return Ok(Ok("null".to_owned())) };
-    Ok(Ok(match config.output {
-        Output::None => "null".to_owned(),
-        _ if let Some((artifact, bytes)) = stdio.artifact() => {
-            serde_json::json!({ "artifact": artifact, "bytes": bytes }).to_string()
-        }
-        Output::Json => {
+    let files = store.data().files().expect("a program has files");
+    match output(host, &config.output, &leavings, &stdio, files).await {
+        Ok(output) => Ok(Ok(output)),
+        Err(end) => end.returned(),
+    }
+}
+
+/// What a program that ended well leaves: its artifacts, and the task's output.
+async fn output(host: &AttemptHost, output: &Output, leavings: &Leavings, stdio: &Stdio, files: &Files) -> Result<String, End> {
+    let artifact = stdio.artifact();
+    leavings.keep_artifacts(files, host, artifact.map(|(name, _)| name)).await?;
+    let limit = host.step().limits.output_bytes;
+    if let Some(output) = leavings.output(files, limit) {
+        return output;
+    }
+    Ok(match output {
+        Output::File { .. } | Output::Of(OutputAs::None) => "null".to_owned(),
+        _ if let Some((artifact, bytes)) = artifact => serde_json::json!({ "artifact": artifact, "bytes": bytes }).to_string(),
+        Output::Of(OutputAs::Json) => {
             let (text, cut) = stdio.kept();
             document::last(&text, cut).unwrap_or_else(|| "null".to_owned())
         }
-        Output::Text => match stdio.kept() {
+        Output::Of(OutputAs::Text) => match stdio.kept() {
             (text, false) => Value::from(text).to_string(),
             (_, true) => {
-                let limit = host.step().limits.output_bytes;
-                return Ok(Err(refused(format!("its standard output has more than the {limit} bytes of `limits.output_bytes`"))));
+                let message = format!("its standard output has more than the {limit} bytes of `limits.output_bytes`");
+                return Err(refused(message).into());
             }
         },
-    }))
+    })
 }
 
 /// Spawns the step's tasks.
-async fn plan(host: &AttemptHost, config: &Config) -> Result<(), Failure> {
+async fn plan(host: &AttemptHost, config: &Config) -> Result<(), End> {
     let parameters = parameters(host)?;
     let inputs = config.inputs(&Scope::of_plan(&parameters))?;
     let specs: Vec<_> = inputs
@@ -118,8 +133,8 @@ async fn plan(host: &AttemptHost, config: &Config) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What a task's program is started with.
-async fn program(host: &AttemptHost, config: &Config) -> Result<Program, Failure> {
+/// What a task's program is started with, and what is taken from it afterwards.
+async fn program(host: &AttemptHost, config: &Config, meter: &Meter) -> Result<(Program, Leavings), End> {
     let (claimed, step) = (host.claimed(), host.step());
     let parameters = parameters(host)?;
     let input: Value =
@@ -140,11 +155,12 @@ async fn program(host: &AttemptHost, config: &Config) -> Result<Program, Failure
     let len = args.iter().chain(env.iter().flat_map(|(name, value)| [name, value])).map(|text| text.len() + 1).sum::<usize>();
     if len > MAX_ARGUMENTS_LEN {
         return Err(refused(format!(
-            "its arguments and environment have {len} bytes; {MAX_ARGUMENTS_LEN} are the most: pass more through `stdin`"
-        )));
+            "its arguments and environment have {len} bytes; {MAX_ARGUMENTS_LEN} are the most: pass more through `stdin` or `files`"
+        ))
+        .into());
     }
     if let Some(text) = args.iter().chain(env.iter().map(|(_, value)| value)).find(|text| text.contains('\0')) {
-        return Err(refused(format!("an argument or variable holds a zero byte: {text:?}")));
+        return Err(refused(format!("an argument or variable holds a zero byte: {text:?}")).into());
     }
 
     let stdin = match &config.stdin {
@@ -155,13 +171,13 @@ async fn program(host: &AttemptHost, config: &Config) -> Result<Program, Failure
             Value::String(ref text) => text.clone().into(),
             _ => format!("{}\n", claimed.input).into(),
         }),
-        Stdin::File { file } => found(host, FileSource::Run, scope.text(file)?).await?,
-        Stdin::Artifact { step, artifact } => {
-            found(host, FileSource::Step { step: step.to_string(), task: None }, scope.text(artifact)?).await?
+        Stdin::Of(of) => {
+            let (of, name) = find(host, of, &scope).await?;
+            Input::File { of, name }
         }
     };
     let stdout = match &config.stdout {
-        Stdout::Log | Stdout::Word(_) if config.output == Output::None => Kept::Nothing,
+        Stdout::Log | Stdout::Word(_) if !matches!(config.output, Output::Of(OutputAs::Json | OutputAs::Text)) => Kept::Nothing,
         Stdout::Log | Stdout::Word(_) => Kept::End { most: usize::try_from(step.limits.output_bytes).unwrap_or(usize::MAX) },
         Stdout::Artifact { artifact } => {
             let name = scope.text(artifact)?;
@@ -170,13 +186,51 @@ async fn program(host: &AttemptHost, config: &Config) -> Result<Program, Failure
             Kept::Artifact { name }
         }
     };
-    Ok(Program { args, env, stdin, stdout })
+    let files = files::prepare(host, config, &scope, meter).await?;
+    Ok((Program { args, env, stdin, stdout, files }, Leavings::of(config, &scope)?))
 }
 
-/// Standard input from a file or an artifact, which must be there.
-async fn found(host: &AttemptHost, of: FileSource, name: String) -> Result<Input, Failure> {
+/// A file or an artifact that the configuration names, which must be there.
+async fn find(host: &AttemptHost, of: &Of, scope: &Scope<'_>) -> Result<(FileSource, String), End> {
+    let (of, name) = match of {
+        Of::Run { file } => (FileSource::Run, scope.text(file)?),
+        Of::Step { step, artifact } => (FileSource::Step { step: step.to_string(), task: None }, scope.text(artifact)?),
+    };
     host.find_file(&of, &name).await.map_err(|error| file_failure(&error))?;
-    Ok(Input::File { of, name })
+    Ok((of, name))
+}
+
+/// Why a task has no output.
+enum End {
+    Failed(Failure),
+    Stopped(Stop),
+}
+
+impl End {
+    fn returned(self) -> wasmtime::Result<Returned> {
+        match self {
+            Self::Failed(failure) => Ok(Err(failure)),
+            Self::Stopped(stop) => Err(stop.into()),
+        }
+    }
+}
+
+impl From<Failure> for End {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl From<Stop> for End {
+    fn from(stop: Stop) -> Self {
+        Self::Stopped(stop)
+    }
+}
+
+impl From<Mistake> for End {
+    fn from(mistake: Mistake) -> Self {
+        Self::Failed(refused(mistake.to_string()))
+    }
 }
 
 fn parameters(host: &AttemptHost) -> Result<Value, Failure> {
@@ -204,12 +258,6 @@ fn file_failure(error: &FileError) -> Failure {
     match error {
         FileError::Store(_) => again(error.to_string()),
         _ => refused(error.to_string()),
-    }
-}
-
-impl From<Mistake> for Failure {
-    fn from(mistake: Mistake) -> Self {
-        refused(mistake.to_string())
     }
 }
 

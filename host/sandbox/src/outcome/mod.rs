@@ -42,6 +42,12 @@ pub(crate) enum Stop {
     /// Its artifacts grew too large.
     #[error("its artifacts passed {limit} bytes (`limits.artifact_bytes`)")]
     Artifacts { limit: u64 },
+    /// The files that it was to find did not fit into its memory.
+    #[error("{0}")]
+    Files(String),
+    /// The file with its output is too large.
+    #[error("its output has {bytes} bytes; `limits.output_bytes` is {limit}")]
+    Output { bytes: u64, limit: u64 },
     /// It passed a limit on HTTP.
     #[error(transparent)]
     Http(#[from] HttpQuota),
@@ -58,6 +64,8 @@ impl Stop {
             Self::HostCalls => Cause::Limit(Quota::HostCall),
             Self::Spawns => Cause::Limit(Quota::Spawn),
             Self::Artifacts { .. } => Cause::Limit(Quota::Artifact),
+            Self::Files(_) => Cause::OutOfMemory,
+            Self::Output { .. } => Cause::Limit(Quota::Output),
             Self::Http(_) => Cause::Limit(Quota::Http),
             Self::Host(_) => Cause::HostFault,
         }
@@ -160,11 +168,15 @@ fn gave_up(state: &State, last_words: &str) -> Option<Failure> {
 
 /// What a panic was about: memory that was denied, a stack that ended, or something else.
 fn panicked(panic: String, state: &State) -> Failure {
-    match state.meter.explain_denial() {
+    let is_denial = match state.meter.denied() {
         // A panic after a denial of memory may be about something else altogether; one of table space is rare enough.
-        Some(denial) if panic::is_about_memory(&panic) || matches!(state.meter.denied(), Some(Denial::Table { .. })) => {
-            Failure::new(Cause::OutOfMemory, format!("{panic}; {denial}"))
-        }
+        Some(Denial::Table { .. }) => true,
+        Some(Denial::Files { .. }) if panic::is_about_files(&panic) => true,
+        Some(Denial::Files { .. } | Denial::Memory { .. }) => panic::is_about_memory(&panic),
+        None => false,
+    };
+    match state.meter.explain_denial() {
+        Some(denial) if is_denial => Failure::new(Cause::OutOfMemory, format!("{panic}; {denial}")),
         _ if panic::is_about_the_stack(&panic) => Failure::new(Cause::StackOverflow, panic),
         _ => Failure::new(Cause::Panic, panic),
     }

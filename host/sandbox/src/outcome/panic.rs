@@ -21,6 +21,12 @@ pub(super) fn is_about_memory(panic: &str) -> bool {
     ["alloc", "memory", "capacity"].iter().any(|word| panic.contains(word))
 }
 
+/// Whether a panic is about a file that could not be written; the C library of WASI 0.2 knows no reason for that.
+pub(super) fn is_about_files(panic: &str) -> bool {
+    let panic = panic.to_ascii_lowercase();
+    ["no space left", "i/o error", "enospc"].iter().any(|word| panic.contains(word))
+}
+
 /// Whether a panic is how a language ends calls that nest too deep, before its stack ends.
 pub(super) fn is_about_the_stack(panic: &str) -> bool {
     let words = ["RecursionError: ", "too much recursion", "Maximum call stack size exceeded", "stack overflow", "stack exceeds"];

@@ -199,7 +199,7 @@ impl History {
         {
             let digest = Digest::from_bytes([digest; 32]);
             self.store.submit_plugin(digest, Some(name("tool")), Bytes::from_static(b"\0asm")).await.unwrap();
-            self.store.begin_upload(digest).await.unwrap();
+            self.store.begin_upload(digest, 0).await.unwrap();
             self.store.end_upload(digest, end).await.unwrap();
         }
         let papers = Papers {

@@ -84,8 +84,8 @@ impl<K: 'static> Catalog for KvStore<K> {
         self.write("submit_plugin", component.len(), move |txn| txn.submit_plugin(digest, name, &component))
     }
 
-    fn begin_upload(&self, digest: Digest) -> StoreFuture<'_, PluginUpload> {
-        self.write("begin_upload", 0, move |txn| txn.begin_upload(digest))
+    fn begin_upload(&self, digest: Digest, begun: u32) -> StoreFuture<'_, PluginUpload> {
+        self.write("begin_upload", 0, move |txn| txn.begin_upload(digest, begun))
     }
 
     fn end_upload(&self, digest: Digest, end: UploadEnd) -> StoreFuture<'_, PluginUpload> {

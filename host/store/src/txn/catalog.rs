@@ -128,16 +128,16 @@ impl Txn<'_> {
     }
 
     /// Records that the check of an upload begins.
-    pub(crate) fn begin_upload(&mut self, digest: Digest) -> Tx<PluginUpload> {
+    pub(crate) fn begin_upload(&mut self, digest: Digest, begun: u32) -> Tx<PluginUpload> {
         let upload = read::catalog::plugin_upload(self.kv, digest)?;
         if upload.state != UploadState::Waiting {
             return Ok(upload);
         }
-        if upload.begun >= MAX_UPLOAD_ATTEMPTS {
+        if begun >= MAX_UPLOAD_ATTEMPTS {
             let message = format!("the server ended {MAX_UPLOAD_ATTEMPTS} times while it checked this");
             return self.end_upload(digest, UploadEnd::Refused(Failure::new(Cause::HostLost, message)));
         }
-        let upload = PluginUpload { begun: upload.begun + 1, ..upload };
+        let upload = PluginUpload { begun: upload.begun.max(begun + 1), ..upload };
         self.put_record(&keys::plugin_upload(digest), &upload)?;
         Ok(upload)
     }

@@ -111,7 +111,8 @@ pub(crate) async fn an_upload_waits_until_its_check_has_ended(f: &mut Fixture) {
     let other = f.store().submit_plugin(digest(1), Some(name("other")), component).await;
     assert!(matches!(other, Err(StoreError::Conflict(_))), "{other:?}");
     f.reopen();
-    assert_eq!(f.store().begin_upload(digest(1)).await.unwrap().begun, 1);
+    assert_eq!(f.store().begin_upload(digest(1), 0).await.unwrap().begun, 1);
+    assert_eq!(f.store().begin_upload(digest(1), 0).await.unwrap().begun, 1, "the same check, asked for again");
     let uploads = f.store().plugin_uploads().await.unwrap();
     assert_eq!(uploads.iter().map(|upload| upload.digest).collect::<Vec<_>>(), [digest(1), digest(2)]);
     let record = plugin("p", 1);
@@ -120,7 +121,7 @@ pub(crate) async fn an_upload_waits_until_its_check_has_ended(f: &mut Fixture) {
     assert_eq!(f.store().plugin(name("p")).await.unwrap(), record);
     assert_eq!(f.store().component(digest(1)).await.unwrap(), Bytes::from_static(b"one"));
     assert_eq!(f.store().end_upload(digest(1), refused()).await.unwrap(), ended, "it has ended");
-    assert_eq!(f.store().begin_upload(digest(1)).await.unwrap(), ended);
+    assert_eq!(f.store().begin_upload(digest(1), 1).await.unwrap(), ended);
     assert!(matches!(f.store().end_upload(digest(2), refused()).await.unwrap().state, UploadState::Refused { .. }));
     assert!(matches!(f.store().component(digest(2)).await, Err(StoreError::NotFound("component"))));
     assert!(matches!(f.store().plugin_upload(digest(3)).await, Err(StoreError::NotFound("upload"))));
@@ -141,14 +142,14 @@ pub(crate) async fn a_component_stays_while_an_upload_of_it_waits(f: &mut Fixtur
 pub(crate) async fn an_upload_that_ends_its_server_is_refused(f: &mut Fixture) {
     f.store().submit_plugin(digest(1), None, Bytes::from_static(b"one")).await.unwrap();
     for _ in 0..2 * MAX_UPLOAD_ATTEMPTS {
-        f.store().begin_upload(digest(1)).await.unwrap();
+        f.store().begin_upload(digest(1), 0).await.unwrap();
         f.store().end_upload(digest(1), UploadEnd::Released).await.unwrap();
     }
     for begun in 1..=MAX_UPLOAD_ATTEMPTS {
-        assert_eq!(f.store().begin_upload(digest(1)).await.unwrap().begun, begun);
+        assert_eq!(f.store().begin_upload(digest(1), begun - 1).await.unwrap().begun, begun);
         f.reopen();
     }
-    let UploadState::Refused { failure, .. } = f.store().begin_upload(digest(1)).await.unwrap().state else {
+    let UploadState::Refused { failure, .. } = f.store().begin_upload(digest(1), MAX_UPLOAD_ATTEMPTS).await.unwrap().state else {
         panic!("it goes on")
     };
     assert_eq!(failure.cause, Cause::HostLost);

@@ -22,6 +22,8 @@ const EXPECTED: &[(&str, &str, &str)] = &[
     ("faults", "stack-overflow", "stack-overflow"),
     ("faults", "native-stack-overflow", "stack-overflow"),
     ("faults", "table-growth", "out-of-memory"),
+    ("faults", "file-flood", "out-of-memory"),
+    ("faults", "files-flood", "out-of-memory"),
     ("faults", "exit", "trap (exit)"),
     ("faults", "bad-checkpoint", "plugin-error"),
     ("faults", "output-too-large", "limit (output)"),
@@ -74,7 +76,7 @@ async fn every_misbehaviour_is_contained_and_named() {
 
     let failed = |step: &str| tasks.iter().filter(|task| task["step"] == step && task["state"] == "failed").count();
     assert_eq!(failed("bomb"), 1, "what the bomb spawned before its end succeeds");
-    assert_eq!((failed("overflow"), failed("hostile"), failed("clean_slate")), (0, 0, 0));
+    assert_eq!((failed("overflow"), failed("hostile"), failed("files"), failed("clean_slate")), (0, 0, 0, 0));
     let clean = tasks.iter().filter(|task| task["step"] == "clean_slate" && task["state"] == "succeeded").count();
     assert_eq!(clean, 200 + 1);
 

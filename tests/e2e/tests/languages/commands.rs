@@ -95,3 +95,65 @@ fn a_filter_reads_a_file_and_writes_an_artifact_that_the_next_step_reads() {
     let simple = fs::read_to_string(out.join("simplify/simple.svg")).expect("an artifact");
     assert_eq!(simple.matches("<path").count(), 20_000, "circles became paths: {}", &simple[..200]);
 }
+
+/// The programs' own way: a file in, a file out.
+const RENDER: &str = r#"
+id = "render"
+name = "Render"
+[step.simplify]
+plugin = "usvg"
+args = ["in/drawing.svg", "/out/simple.svg"]
+files = { "in/drawing.svg" = { file = "drawing" }, "out/notes.txt" = "of ${key}" }
+artifacts = ["out/"]
+output = "none"
+[step.render]
+plugin = "resvg"
+depends = "simplify"
+args = ["--width", "64", "simple.svg", "picture.png"]
+files = { "simple.svg" = { step = "simplify", artifact = "simple.svg" } }
+artifacts = ["picture.png"]
+"#;
+
+fn drawing(dir: &std::path::Path) -> String {
+    let file = dir.join("drawing.svg");
+    let svg = "<svg xmlns='http://www.w3.org/2000/svg' width='10' height='20'><rect width='10' height='20' fill='red'/></svg>";
+    fs::write(&file, svg).expect("a file");
+    format!("drawing={}", file.display())
+}
+
+#[test]
+fn files_go_in_and_come_out_as_artifacts() {
+    let dir = tempdir().expect("a temporary directory");
+    let out = dir.path().join("out");
+    let args = ["--file", &drawing(dir.path()), "--artifacts", &out.display().to_string()];
+    let Some((code, records)) = run(RENDER, &args) else { return };
+    assert_eq!(code, Some(0), "{:#?} {:#?}", messages(&records, "simplify"), messages(&records, "render"));
+    assert!(fs::read_to_string(out.join("simplify/simple.svg")).expect("an artifact").contains("<path"));
+    assert_eq!(fs::read_to_string(out.join("simplify/notes.txt")).expect("another"), "of item-1");
+    let picture = fs::read(out.join("render/picture.png")).expect("a picture");
+    assert_eq!(&picture[..8], b"\x89PNG\r\n\x1a\n");
+    let side = |at: usize| u32::from_be_bytes(picture[at..at + 4].try_into().expect("4 bytes"));
+    assert_eq!((side(16), side(20)), (64, 128), "width and height, as its header has them");
+}
+
+#[test]
+fn what_is_wrong_with_files_is_told() {
+    let dir = tempdir().expect("a temporary directory");
+    for (from, to, words) in [
+        (r#"artifacts = ["out/"]"#, r#"artifacts = ["other.svg"]"#, "it left no `other.svg`; what it left: in/drawing.svg, out/"),
+        (r#"output = "none""#, r#"output = { file = "out/notes.txt" }"#, "`out/notes.txt` holds no JSON document"),
+        (r#""in/drawing.svg" = { file = "drawing" }"#, r#""../x" = "no""#, "there can be no file at `../x`"),
+        (r#"{ file = "drawing" }"#, r#"{ file = "drawings" }"#, "`drawings` among those that the run was started with"),
+        (r#"artifacts = ["out/"]"#, r#"artifacts = ["out/", "out/notes.txt"]"#, "two are called `notes.txt`"),
+        ("args =", "limits = { memory = \"64KiB\" }\nargs =", "memory"),
+    ] {
+        let broken = RENDER.replacen(from, to, 1);
+        assert_ne!(broken, RENDER, "{from}");
+        let Some((code, records)) = run(&broken, &["--file", &drawing(dir.path())]) else { return };
+        let lines = messages(&records, "simplify");
+        assert!(
+            code == Some(1) && lines.iter().any(|(source, line)| *source == "host" && line.contains(words)),
+            "{words}: {lines:#?}"
+        );
+    }
+}

@@ -40,6 +40,11 @@ async fn python() {
 }
 
 #[tokio::test]
+async fn rust() {
+    check("rust", "drill.rs:").await;
+}
+
+#[tokio::test]
 async fn typescript() {
     check("typescript", "drill.js:").await;
 }
