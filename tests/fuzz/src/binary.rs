@@ -151,13 +151,14 @@ impl Makers {
 
     /// A mutated plugin of those that are large.
     pub(crate) fn make_large(&self, dice: &mut Dice) -> Binary {
-        let (kind, mutate): (_, fn(&[u8], &mut Dice) -> Vec<u8>) = match dice.below(4) {
-            0 => (Kind::Noise, mutate::noise),
-            1 => (Kind::Sections, mutate::sections),
-            _ => (Kind::Instructions, mutate::instructions),
-        };
+        let drawn = dice.below(4);
         let number = dice.below(self.large.len() as u64) as usize;
         let Sound { bytes, keys } = &self.large[number];
-        Binary { kind, large: true, bytes: mutate(bytes, dice), keys, family: self.sound.len() + number }
+        let (kind, bytes) = match drawn {
+            0 => (Kind::Noise, mutate::noise(bytes, dice)),
+            1 => (Kind::Sections, mutate::sections(bytes, dice)),
+            _ => (Kind::Instructions, mutate::instructions(bytes, dice)),
+        };
+        Binary { kind, large: true, bytes, keys, family: self.sound.len() + number }
     }
 }
