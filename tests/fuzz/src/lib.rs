@@ -81,7 +81,7 @@ pub async fn run(campaign: Campaign) -> Figures {
         lane.await.unwrap_or_else(|broken| std::panic::resume_unwind(broken.into_panic()));
     }
     let took = started.elapsed();
-    let seen = watch.end().await;
+    let seen = watch.end(large).await;
     watch::assert_tidy(server.process(), &data, &compiled).await;
     server.terminate();
     assert!(server.wait().success(), "the server did not end as it should");
