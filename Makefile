@@ -34,7 +34,7 @@ jobs: plugins build ## Runs the job suite: each job ends in its expected state, 
 	target/debug/bulkhead-jobs
 
 .PHONY: test
-test: lint plugins plugins-test languages host-test console-test doc ## Formats, lints, every test, documentation: all that CI checks
+test: lint plugins plugins-test languages languages-test host-test console-test doc ## Formats, lints, every test, documentation: all that CI checks
 
 .PHONY: serve
 serve: plugins release ## Serves the API on 127.0.0.1:7070, with all plugins and job definitions
@@ -69,7 +69,7 @@ host-test: build plugins languages smith test-tools ## Runs the host's tests, th
 	cargo test --locked --workspace --doc
 
 .PHONY: lint
-lint: host-lint plugins-lint ## Checks formats and lints, warnings denied
+lint: host-lint plugins-lint languages-lint ## Checks formats and lints, warnings denied
 
 .PHONY: host-lint
 host-lint: tools
@@ -135,6 +135,15 @@ plugins: ## Builds every plugin into target/plugins/NAME.wasm
 .PHONY: languages
 languages: ## Builds the example plugins in other languages into target/plugins/languages, and brings the programs for tests
 	plugins/toolchain/languages.sh $(LANGUAGES)
+
+# LANGUAGES="go shell" checks some; all by default. What has no tools here is left out, visibly, unless CI=true.
+.PHONY: languages-lint
+languages-lint: ## Checks formats, lints and types of what is written in other languages, templates and scripts among it
+	plugins/toolchain/languages-check.sh lint $(LANGUAGES)
+
+.PHONY: languages-test
+languages-test: ## Tests the SDKs in other languages and the examples' pure parts on this machine
+	plugins/toolchain/languages-check.sh test $(LANGUAGES)
 
 .PHONY: plugins-test
 plugins-test: ## Tests the plugins' pure parts and the SDK on this machine

@@ -1,12 +1,10 @@
 #include "bulkhead.h"
 
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define IMPORT(interface, function) \
-    __attribute__((import_module("bulkhead:plugin/" interface "@0.1.0"), import_name(function)))
+#define IMPORT(interface, function) __attribute__((import_module("bulkhead:plugin/" interface "@0.1.0"), import_name(function)))
 #define EXPORT(function) __attribute__((export_name(function)))
 
 IMPORT("log", "write") void host_log(uint32_t level, const char *message, size_t len, const char *fields, size_t fields_len);
@@ -26,12 +24,6 @@ void host_read(uint32_t source, const char *step, size_t step_len, uint32_t task
 static char *piece;
 static size_t piece_room;
 
-void *bh_alloc(size_t size) {
-    void *memory = calloc(1, size ? size : 1);
-    if (!memory) bh_panic("out of memory: %zu bytes", size);
-    return memory;
-}
-
 // What the host hands over. Large pieces go to one place again and again: a plugin that reads a file needs one.
 EXPORT("cabi_realloc") void *reallocate(void *old, size_t old_size, size_t align, size_t size) {
     (void)align;
@@ -48,122 +40,6 @@ EXPORT("cabi_realloc") void *reallocate(void *old, size_t old_size, size_t align
     return piece;
 }
 
-// ---- texts
-
-static void add_all(bh_buffer *buffer, const char *format, va_list arguments) {
-    va_list again;
-    va_copy(again, arguments);
-    int len = vsnprintf(NULL, 0, format, arguments);
-    if (len < 0) bh_panic("a text can't be made: %s", format);
-    if (buffer->len + len + 1 > buffer->room) {
-        buffer->room = 2 * buffer->room + len + 64;
-        buffer->at = realloc(buffer->at, buffer->room);
-        if (!buffer->at) bh_panic("out of memory: %zu bytes", buffer->room);
-    }
-    vsnprintf(buffer->at + buffer->len, len + 1, format, again);
-    va_end(again);
-    buffer->len += len;
-}
-
-void bh_add(bh_buffer *buffer, const char *format, ...) {
-    va_list arguments;
-    va_start(arguments, format);
-    add_all(buffer, format, arguments);
-    va_end(arguments);
-}
-
-bh_text bh_text_of(const bh_buffer *buffer) { return (bh_text){buffer->at ? buffer->at : "", buffer->len}; }
-
-static bool between(const unsigned char *at, const unsigned char *end, int least, int most) {
-    return at < end && *at >= least && *at <= most;
-}
-
-// The length of the UTF-8 character at a place, or of the bytes that could have begun one, as a negative number.
-static int character(const unsigned char *at, const unsigned char *end) {
-    int first = *at;
-    int rest = first < 0xc2 ? 0 : first < 0xe0 ? 1 : first < 0xf0 ? 2 : first < 0xf5 ? 3 : 0;
-    if (first < 0x80) return 1;
-    if (!rest) return -1;
-    int least = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80, most = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf;
-    for (int got = 1; got <= rest; got++) {
-        if (!between(at + got, end, least, most)) return -got;
-        least = 0x80, most = 0xbf;
-    }
-    return rest + 1;
-}
-
-void bh_add_string(bh_buffer *buffer, bh_text text) {
-    bh_add(buffer, "\"");
-    const unsigned char *at = (const unsigned char *)text.at, *end = at + text.len;
-    while (at < end) {
-        int len = character(at, end);
-        if (len < 0) {
-            bh_add(buffer, "\xef\xbf\xbd");
-            len = -len;
-        } else if (*at == '"' || *at == '\\') {
-            bh_add(buffer, "\\%c", *at);
-        } else if (*at < 0x20) {
-            bh_add(buffer, "\\u%04x", *at);
-        } else {
-            bh_add(buffer, "%.*s", len, (const char *)at);
-        }
-        at += len;
-    }
-    bh_add(buffer, "\"");
-}
-
-// ---- reading JSON, which the host has checked
-
-static const char *space(const char *at, const char *end) {
-    while (at < end && (*at == ' ' || *at == '\n' || *at == '\r' || *at == '\t')) at++;
-    return at;
-}
-
-// The end of the value at a place.
-static const char *skip(const char *at, const char *end) {
-    int depth = 0;
-    do {
-        at = space(at, end);
-        if (at == end) return end;
-        if (*at == '"') {
-            for (at++; at < end && *at != '"'; at++) at += *at == '\\';
-            at++;
-        } else if (*at == '{' || *at == '[') {
-            depth++, at++;
-        } else if (*at == '}' || *at == ']') {
-            depth--, at++;
-        } else if (*at == ',' || *at == ':') {
-            at++;
-        } else {
-            while (at < end && !strchr(",:]} \n\r\t", *at)) at++;
-        }
-    } while (depth > 0);
-    return at;
-}
-
-bh_text bh_member(bh_text object, const char *name) {
-    const char *end = object.at + object.len, *at = space(object.at, end);
-    if (at == end || *at++ != '{') return (bh_text){0};
-    while ((at = space(at, end)) < end && *at == '"') {
-        const char *key = at + 1;
-        at = skip(at, end);
-        bool found = (size_t)(at - 1 - key) == strlen(name) && !memcmp(key, name, strlen(name));
-        const char *value = space(space(at, end) + 1, end);
-        at = skip(value, end);
-        if (found) return (bh_text){value, at - value};
-        at = space(at, end);
-        if (at < end && *at == ',') at++;
-    }
-    return (bh_text){0};
-}
-
-uint64_t bh_number(bh_text json, uint64_t otherwise) { return json.at ? strtoull(json.at, NULL, 10) : otherwise; }
-
-bh_text bh_string(bh_text json, bh_text otherwise) {
-    if (json.len < 2 || *json.at != '"') return otherwise;
-    return (bh_text){json.at + 1, json.len - 2};
-}
-
 // ---- results
 
 bh_result bh_ok(bh_text json) { return (bh_result){.text = json}; }
@@ -172,7 +48,7 @@ bh_result bh_fail(const char *format, ...) {
     bh_buffer text = {0};
     va_list arguments;
     va_start(arguments, format);
-    add_all(&text, format, arguments);
+    bh_add_all(&text, format, arguments);
     va_end(arguments);
     return (bh_result){.failed = true, .text = bh_text_of(&text)};
 }
@@ -181,20 +57,9 @@ bh_result bh_fail_for_now(const char *format, ...) {
     bh_buffer text = {0};
     va_list arguments;
     va_start(arguments, format);
-    add_all(&text, format, arguments);
+    bh_add_all(&text, format, arguments);
     va_end(arguments);
     return (bh_result){.failed = true, .retryable = true, .text = bh_text_of(&text)};
-}
-
-_Noreturn void bh_panic_at(const char *file, int line, const char *format, ...) {
-    va_list arguments;
-    va_start(arguments, format);
-    fprintf(stderr, "panicked at %s:%d: ", file, line);
-    vfprintf(stderr, format, arguments);
-    fprintf(stderr, "\n");
-    va_end(arguments);
-    fflush(stderr);
-    __builtin_trap();
 }
 
 // ---- the host's functions
@@ -220,7 +85,7 @@ static bh_refusal refusal(const answer *answer, int at, const bh_refusal *kinds)
 
 static const bh_refusal spawn_kinds[] = {BH_QUOTA, BH_INVALID, BH_CANCELLED, BH_UNAVAILABLE};
 static const bh_refusal checkpoint_kinds[] = {BH_TOO_LARGE, BH_CANCELLED, BH_UNAVAILABLE};
-static const bh_refusal artifact_kinds[] = {BH_NOT_FOUND,  BH_NOT_A_DEPENDENCY, BH_INVALID,
+static const bh_refusal artifact_kinds[] = {BH_NOT_FOUND, BH_NOT_A_DEPENDENCY, BH_INVALID,
                                             BH_TOO_LARGE, BH_CANCELLED,        BH_UNAVAILABLE};
 
 bh_result bh_refused(const char *call, bh_refusal refusal) {
@@ -228,7 +93,10 @@ bh_result bh_refused(const char *call, bh_refusal refusal) {
                                   "too-large", "quota",     "cancelled",        "unavailable"};
     bh_buffer text = {0};
     bh_add(&text, "%s: %s", call, names[refusal]);
-    if (last_detail.at) bh_add(&text, ": %.*s", (int)last_detail.len, last_detail.at);
+    if (last_detail.at) {
+        bh_add(&text, ": ");
+        bh_add_text(&text, last_detail);
+    }
     return (bh_result){.failed = true, .retryable = refusal == BH_UNAVAILABLE, .text = bh_text_of(&text)};
 }
 
@@ -237,10 +105,11 @@ void bh_log(bh_level level, const char *message, const char *fields, ...) {
     if (fields) {
         va_list arguments;
         va_start(arguments, fields);
-        add_all(&json, fields, arguments);
+        bh_add_all(&json, fields, arguments);
         va_end(arguments);
     }
-    host_log(level, message, strlen(message), json.at, json.len);
+    bh_text said = bh_utf8((bh_text){message, strlen(message)}), shown = bh_utf8(bh_text_of(&json));
+    host_log(level, said.at, said.len, shown.at, shown.len);
     free(json.at);
 }
 
@@ -295,7 +164,7 @@ static void put(int word, bh_text text) {
 
 static uint32_t *answer_with(bh_result result) {
     returned[0] = result.failed;
-    put(1, result.text);
+    put(1, bh_utf8(result.text));
     returned[3] = result.retryable;
     return returned;
 }

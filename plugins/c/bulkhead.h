@@ -1,10 +1,11 @@
 // Bulkhead plugins in C: the contract by hand, as wit/0.1.0/abi.md lays it out.
 //
-// Define the three functions at the end of this file, compile them together with bulkhead.c, and export nothing else. Memory is
-// never freed: the host calls one function of an instance and lets the instance go.
+// Define the three functions at the end of this file, compile them together with bulkhead.c and json.c, and export nothing else.
+// Memory is never freed: the host calls one function of an instance and lets the instance go.
 #ifndef BULKHEAD_H
 #define BULKHEAD_H
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -102,15 +103,22 @@ typedef struct {
 } bh_buffer;
 
 void bh_add(bh_buffer *buffer, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void bh_add_all(bh_buffer *buffer, const char *format, va_list arguments) __attribute__((format(printf, 2, 0)));
+// Bytes as they are.
+void bh_add_text(bh_buffer *buffer, bh_text text);
 // A JSON string. What is no UTF-8 in it becomes U+FFFD.
 void bh_add_string(bh_buffer *buffer, bh_text text);
 bh_text bh_text_of(const bh_buffer *buffer);
 
+// The text with U+FFFD for what is no UTF-8 in it; the text itself where all of it is.
+bh_text bh_utf8(bh_text text);
 // A member of a JSON object as it is written; without an address if there is none.
 bh_text bh_member(bh_text object, const char *name);
-// A number, or a default where the text has no address.
+// Takes the next item of a JSON array from it, as it is written; false at the end.
+bool bh_next(bh_text *array, bh_text *item);
+// A whole number from 0 to 2^64 - 1, or a default where the text is none.
 uint64_t bh_number(bh_text json, uint64_t otherwise);
-// A string's content, without escapes; or a default.
+// What a JSON string stands for, or a default where the text is none.
 bh_text bh_string(bh_text json, bh_text otherwise);
 
 // ---- what a plugin defines

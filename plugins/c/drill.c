@@ -13,6 +13,7 @@ static void sleep_for(long milliseconds) {
 
 // Calls itself without end.
 #pragma clang diagnostic ignored "-Winfinite-recursion"
+// NOLINTNEXTLINE(misc-no-recursion)
 static int deeper(volatile int *above) {
     volatile int here[16] = {*above + 1};
     return deeper(here) + here[0];

@@ -57,10 +57,11 @@ static bh_refusal save(uint64_t at, const counts *counts) {
     bh_add(&data, "%" PRIu64 "\n", at);
     for (size_t number = 0; number < counts->room; number++) {
         entry entry = counts->entries[number];
-        // A word holds no line break, but perhaps zero bytes.
         if (!entry.times) continue;
-        bh_add(&data, "%" PRIu64 " %*s\n", entry.times, (int)entry.word.len, "");
-        memcpy(data.at + data.len - 1 - entry.word.len, entry.word.at, entry.word.len);
+        bh_add(&data, "%" PRIu64 " ", entry.times);
+        // A word holds no line break.
+        bh_add_text(&data, entry.word);
+        bh_add_text(&data, BH("\n"));
     }
     bh_refusal refusal = bh_save_checkpoint(bh_text_of(&data));
     free(data.at);
@@ -82,7 +83,8 @@ static uint64_t restore(bh_text data, counts *counts) {
 bh_result bh_run(const bh_step *step, const bh_task *task) {
     bh_text mode = bh_string(bh_member(step->config, "drill"), BH("none"));
     bh_text name = file_of(step), kept, block;
-    uint64_t from = bh_number(bh_member(task->input, "from"), 0), to = bh_number(bh_member(task->input, "to"), 0), at = from, size;
+    uint64_t from = bh_number(bh_member(task->input, "from"), 0), to = bh_number(bh_member(task->input, "to"), 0), at = from,
+             size;
     bh_progress(0, to - from);
     bh_result failure;
     if (drill(mode, &failure)) return failure;

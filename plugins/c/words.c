@@ -79,7 +79,7 @@ static int compare(const void *one, const void *other) {
     const entry *left = one, *right = other;
     if (left->times != right->times) return left->times > right->times ? -1 : 1;
     size_t len = left->word.len < right->word.len ? left->word.len : right->word.len;
-    int order = memcmp(left->word.at, right->word.at, len);
+    int order = len ? memcmp(left->word.at, right->word.at, len) : 0;
     return order ? order : left->word.len < right->word.len ? -1 : left->word.len > right->word.len;
 }
 

@@ -31,11 +31,29 @@ export interface Plugin<Config, Input, Output> {
   run(step: Step<Config>, task: Task<Input>): Output;
 }
 
+/** A step as the host hands it over. */
+export interface HostStep {
+  run: string;
+  step: string;
+  attempt: number;
+  config: string;
+  parameters: string;
+}
+
+/** A task as the host hands it over. */
+export interface HostTask {
+  id: string;
+  key: string;
+  input: string;
+}
+
 /** What the host calls of a plugin: export all three. */
-export function plugin<Config, Input, Output>(plugin: Plugin<Config, Input, Output>): {
-  describe: () => unknown;
-  plan: (step: never) => void;
-  run: (step: never, task: never) => string;
+export function plugin<Config, Input, Output>(
+  plugin: Plugin<Config, Input, Output>,
+): {
+  describe: () => { name: string; version: string; summary: string; configSchema: string };
+  plan: (step: HostStep) => void;
+  run: (step: HostStep, task: HostTask) => string;
 };
 
 /** The plugin can't do what it was asked to. Another attempt follows only where that is `retryable`. */
@@ -58,7 +76,7 @@ export function message(text: string): void;
 /** Whether the task is to end. */
 export function cancelled(): boolean;
 /** Keeps a value, of what JSON can hold, for the task's next attempt. It is durable then. */
-export function saveCheckpoint(value: object): void;
+export function saveCheckpoint(value: unknown): void;
 /** What was kept last, by this attempt or an earlier one. */
 export function loadCheckpoint<Value>(): Value | undefined;
 
@@ -75,8 +93,8 @@ export class File {
 /** Appends to an artifact of this task. It is published when the task succeeds. */
 export function writeArtifact(name: string, data: Uint8Array): void;
 /** Key and output of each task of an earlier step that succeeded. */
-export function stepOutputs<Output>(step: string): IterableIterator<{ key: string; output: Output }>;
+export function stepOutputs<Output>(step: string): Generator<{ key: string; output: Output }>;
 /** The bytes of a text in UTF-8. */
 export function bytesOf(text: string): Uint8Array;
-/** The text of bytes in UTF-8; what is none becomes U+FFFD. */
+/** The text of bytes in UTF-8; what is none becomes U+FFFD. Some engines have no TextDecoder. */
 export function textOf(bytes: Uint8Array): string;

@@ -3,7 +3,10 @@ import { cancelled, Failure } from './bulkhead.js';
 
 export const MODES = ['none', 'panic', 'error', 'memory', 'loop', 'recursion', 'sleep', 'cancel', 'retry'];
 
-/** Goes wrong as a mode says. `none` and `retry` do nothing here. */
+/**
+ * Goes wrong as a mode says. `none` and `retry` do nothing here.
+ * @param {string} mode
+ */
 export function drill(mode) {
   switch (mode) {
     case 'panic':
@@ -17,9 +20,11 @@ export function drill(mode) {
     case 'loop':
       for (;;);
     case 'recursion':
-      return deeper(0);
+      deeper(0);
+      break;
     case 'sleep':
-      return sleep(300);
+      sleep(300);
+      break;
     case 'cancel':
       while (!cancelled()) sleep(10);
       console.warn('cancelled: ending in order');
@@ -27,12 +32,19 @@ export function drill(mode) {
   }
 }
 
-/** Calls itself without end. */
+/**
+ * Calls itself without end.
+ * @param {number} level
+ * @returns {number}
+ */
 function deeper(level) {
   return deeper(level + 1) + 1;
 }
 
-/** Waits by looking at the clock: exports are synchronous, and neither engine can block for a while. */
+/**
+ * Waits by looking at the clock: exports are synchronous, and neither engine can block for a while.
+ * @param {number} milliseconds
+ */
 function sleep(milliseconds) {
   const end = Date.now() + milliseconds;
   while (Date.now() < end);

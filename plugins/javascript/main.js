@@ -6,6 +6,9 @@ import { Counts, firstWord, pieces, wholeWords } from './words.js';
 /** What is read at once, in bytes; a longer word is cut there. */
 const BLOCK = 256 << 10;
 
+/** @typedef {{ file?: string, pieces?: number, top?: number, drill?: string }} Config */
+/** @typedef {{ from: number, to: number }} Piece */
+
 export const { describe, plan, run } = bulkhead.plugin({
   name: 'javascript',
   version: '0.1.0',
@@ -21,6 +24,7 @@ export const { describe, plan, run } = bulkhead.plugin({
     },
   },
 
+  /** @param {bulkhead.Step<Config>} step */
   plan({ config }) {
     const file = open(config);
     const parts = pieces(file.size, config.pieces ?? 4);
@@ -28,10 +32,15 @@ export const { describe, plan, run } = bulkhead.plugin({
     console.info('planned', { pieces: parts.length, bytes: file.size });
   },
 
+  /**
+   * @param {bulkhead.Step<Config>} step
+   * @param {bulkhead.Task<Piece>} task
+   */
   run({ config, attempt }, { input: { from, to } }) {
     bulkhead.progress(0, to - from);
-    drill(config.drill);
+    drill(config.drill ?? 'none');
     const file = open(config);
+    /** @type {{ at: number, counts: Record<string, number> } | undefined} */
     const kept = bulkhead.loadCheckpoint();
     const counts = new Counts(kept?.counts);
     let at = from;
@@ -64,11 +73,12 @@ export const { describe, plan, run } = bulkhead.plugin({
   },
 });
 
+/** @param {Config} config */
 function open({ file: name = 'text' }) {
   try {
     return new bulkhead.File(name);
   } catch (error) {
-    if (error.kind !== 'not-found') throw error;
+    if (!(error instanceof bulkhead.HostError) || error.kind !== 'not-found') throw error;
     throw new bulkhead.Failure(`the run has no file \`${name}\`: start it with --file ${name}=PATH`);
   }
 }

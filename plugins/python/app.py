@@ -2,6 +2,7 @@
 
 import logging
 from collections import Counter
+from typing import Any
 
 import bulkhead
 from bulkhead import Failure, File, Step, Task
@@ -15,6 +16,8 @@ log = logging.getLogger("words")
 
 
 class Words:
+    """The plugin."""
+
     name = "python"
     version = "0.1.0"
     summary = "Counts the words of a file, a piece a task; written in Python."
@@ -30,12 +33,14 @@ class Words:
     }
 
     def plan(self, step: Step) -> None:
+        """Share the file out, a piece a task."""
         file = open_file(step)
         parts = pieces(file.size, step.config.get("pieces", 4))
         bulkhead.spawn((f"piece-{number}", {"from": start, "to": end}) for number, (start, end) in enumerate(parts, 1))
         log.info("planned", extra={"pieces": len(parts), "bytes": file.size})
 
-    def run(self, step: Step, task: Task) -> dict:
+    def run(self, step: Step, task: Task) -> dict[str, Any]:
+        """Count the words that begin in a piece."""
         mode, start, end = step.config.get("drill", "none"), task.input["from"], task.input["to"]
         bulkhead.progress(0, end - start)
         drill(mode)
@@ -50,7 +55,7 @@ class Words:
             if bulkhead.cancelled():
                 raise Failure(f"cancelled at byte {at}")
             block = file.read(at, BLOCK)
-            whole = whole_words(block, end - at, at + len(block) == file.size)
+            whole = whole_words(block, end - at, last=at + len(block) == file.size)
             if whole is None:
                 log.warning("a word is longer than a block", extra={"at": at, "block": BLOCK})
                 whole = len(block)
@@ -73,6 +78,7 @@ class Words:
 
 
 def open_file(step: Step) -> File:
+    """Find the file that the configuration names."""
     name = step.config.get("file", "text")
     try:
         return File(name)

@@ -14,7 +14,7 @@ A plugin is an object with a description and two methods; `export` makes of it w
             bulkhead.spawn((name, {"name": name}) for name in step.config["names"])
 
         def run(self, step, task):
-            logging.info("greeting", extra={"name_of": task.input["name"]})
+            logging.info("greeting", extra={"who": task.input["name"]})
             return {"greeting": f"Hello, {task.input['name']}!"}
 
     WitWorld = bulkhead.export(Greet())
@@ -27,12 +27,16 @@ import json
 import logging
 import os
 import traceback
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import batched
-from typing import Any, Iterable, Protocol
+from itertools import islice
+from typing import Any, ClassVar, ParamSpec, Protocol, TypeVar
 
 from componentize_py_types import Err
 from wit_world.imports import artifacts, checkpoint, log, outputs, status, tasks, types
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 # The tasks that one call of the host may create.
 _SPAWN_AT_ONCE = 10_000
@@ -43,7 +47,7 @@ _PIECE = 1 << 20
 class Failure(Exception):
     """The plugin can't do what it was asked to. Another attempt follows only where that is `retryable`."""
 
-    def __init__(self, message: str, *, retryable: bool = False):
+    def __init__(self, message: str, *, retryable: bool = False) -> None:
         super().__init__(message)
         self.retryable = retryable
 
@@ -51,7 +55,7 @@ class Failure(Exception):
 class HostError(Failure):
     """The host refused; `kind` says why, as `not-found` or `cancelled`. Uncaught, it is the task's failure."""
 
-    def __init__(self, function: str, error: Any):
+    def __init__(self, function: str, error: object) -> None:
         # The generated classes are called like `ArtifactError_NotFound`.
         case = type(error).__name__.partition("_")[2]
         self.kind = "".join("-" + char.lower() if char.isupper() else char for char in case).lstrip("-")
@@ -88,42 +92,47 @@ class Plugin(Protocol):
     summary: str
     schema: dict[str, Any]
 
-    def plan(self, step: Step) -> None: ...
+    def plan(self, step: Step) -> None:
+        """Expand a step into its tasks by spawning them."""
 
-    def run(self, step: Step, task: Task) -> Any: ...
+    def run(self, step: Step, task: Task) -> Any:
+        """Do one task. What it returns becomes JSON."""
 
 
 def spawn(specs: Iterable[tuple[str, Any]]) -> int:
-    """Creates tasks in this step, each with a key that is unique in it and an input. A key that exists already creates nothing.
-    Returns how many are new; they are durable then."""
+    """Create tasks in this step, each with a key that is unique in it and an input.
+
+    A key that exists already creates nothing. Returns how many are new; they are durable then.
+    """
     created = 0
-    for some in batched(specs, _SPAWN_AT_ONCE):
-        created += _call("spawn", tasks.spawn, [tasks.TaskSpec(key, json.dumps(value)) for key, value in some]).created
+    specs = iter(specs)
+    while some := [tasks.TaskSpec(key, _json(f"the input of {key}", value)) for key, value in islice(specs, _SPAWN_AT_ONCE)]:
+        created += _call("spawn", tasks.spawn, some).created
     return created
 
 
 def progress(done: int, total: int | None = None) -> None:
-    """Says how far the task is."""
+    """Say how far the task is."""
     status.progress(done, total)
 
 
 def message(text: str) -> None:
-    """Says in a few words what the task is doing now."""
-    status.message(text)
+    """Say in a few words what the task is doing now."""
+    status.message(_utf8(text))
 
 
 def cancelled() -> bool:
-    """Whether the task is to end."""
+    """Tell whether the task is to end."""
     return status.cancelled()
 
 
 def save_checkpoint(value: Any) -> None:
-    """Keeps a value, of what JSON can hold, for the task's next attempt. It is durable then."""
-    _call("checkpoint", checkpoint.save, json.dumps(value).encode())
+    """Keep a value, of what JSON can hold, for the task's next attempt. It is durable then."""
+    _call("checkpoint", checkpoint.save, _json("the checkpoint", value).encode())
 
 
 def load_checkpoint() -> Any:
-    """What was kept last, by this attempt or an earlier one; `None` if nothing was."""
+    """Return what was kept last, by this attempt or an earlier one; `None` if nothing was."""
     data = _call("checkpoint", checkpoint.load)
     return None if data is None else json.loads(data)
 
@@ -131,31 +140,33 @@ def load_checkpoint() -> Any:
 class File:
     """A file that the run was started with; with `step`, an artifact of a step that this one depends on."""
 
-    def __init__(self, name: str, step: str | None = None):
+    def __init__(self, name: str, step: str | None = None) -> None:
         self.name = name
-        self._source = artifacts.Source_File() if step is None else artifacts.Source_Step(step)
+        self._source: artifacts.Source = artifacts.Source_File() if step is None else artifacts.Source_Step(step)
         self.size = _call("artifacts", artifacts.find, self._source, name).size
 
     def read(self, offset: int, size: int) -> bytes:
-        """So many bytes from an offset on; fewer only at the end."""
-        data = b""
-        while len(data) < size:
-            piece = _call("artifacts", artifacts.read, self._source, self.name, offset + len(data), min(size - len(data), _PIECE))
+        """Read so many bytes from an offset on; fewer only at the end."""
+        pieces: list[bytes] = []
+        end = offset + size
+        while offset < end:
+            piece = _call("artifacts", artifacts.read, self._source, self.name, offset, min(end - offset, _PIECE))
             if not piece:
                 break
-            data = data + piece if data else piece
-        return data
+            pieces.append(piece)
+            offset += len(piece)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 def write_artifact(name: str, data: bytes) -> None:
-    """Appends to an artifact of this task. It is published when the task succeeds."""
+    """Append to an artifact of this task. It is published when the task succeeds."""
     for start in range(0, len(data), _PIECE):
         _call("artifacts", artifacts.write, name, data[start : start + _PIECE])
 
 
-def step_outputs(step: str) -> Iterable[tuple[str, Any]]:
-    """Key and output of each task of an earlier step that succeeded."""
-    after = None
+def step_outputs(step: str) -> Iterator[tuple[str, Any]]:
+    """Yield key and output of each task of an earlier step that succeeded."""
+    after: int | None = None
     while page := _call("outputs", outputs.read, step, after, 1_000):
         for entry in page:
             if isinstance(entry.outcome, outputs.Outcome_Succeeded):
@@ -166,32 +177,60 @@ def step_outputs(step: str) -> Iterable[tuple[str, Any]]:
 class _LogHandler(logging.Handler):
     """Sends records to the host. What `extra` holds are the line's fields."""
 
-    _OWN = set(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
-    _LEVELS = ((logging.ERROR, log.Level.ERROR), (logging.WARNING, log.Level.WARN), (logging.INFO, log.Level.INFO))
+    _OWN: ClassVar = set(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
+    _LEVELS: ClassVar = ((logging.ERROR, log.Level.ERROR), (logging.WARNING, log.Level.WARN), (logging.INFO, log.Level.INFO))
 
     def emit(self, record: logging.LogRecord) -> None:
-        level = next((level for least, level in self._LEVELS if record.levelno >= least), log.Level.DEBUG)
-        fields = {name: value for name, value in vars(record).items() if name not in self._OWN}
-        if record.name != "root":
-            fields["logger"] = record.name
-        text = record.getMessage()
-        if record.exc_info:
-            text += "\n" + "".join(traceback.format_exception(*record.exc_info)).rstrip()
-        log.write(level, text, json.dumps(fields, default=str) if fields else "")
+        try:
+            level = next((level for least, level in self._LEVELS if record.levelno >= least), log.Level.DEBUG)
+            fields = {name: value for name, value in vars(record).items() if name not in self._OWN}
+            if record.name != "root":
+                fields["logger"] = record.name
+            log.write(level, _utf8(self.format(record)), _fields(fields) if fields else "")
+        except RecursionError:
+            raise
+        except Exception:
+            # As every handler of the standard library: a line that can't be made ends nothing.
+            self.handleError(record)
+
+
+def _fields(fields: dict[str, Any]) -> str:
+    """Make a JSON object, whatever the fields hold: what JSON has no form for is told as text."""
+    try:
+        return _utf8(json.dumps(fields, default=str, ensure_ascii=False, allow_nan=False))
+    except (TypeError, ValueError):
+        if len(fields) == 1:
+            return _utf8(json.dumps({name: repr(value) for name, value in fields.items()}, ensure_ascii=False))
+        return "{" + ", ".join(_fields({name: value})[1:-1] for name, value in fields.items()) + "}"
+
+
+def _json(what: str, value: object) -> str:
+    try:
+        return json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise Failure(f"{what} can't be JSON: {error}") from error
+
+
+def _utf8(text: str) -> str:
+    """Replace the halves of characters that Python allows in a text."""
+    return text.encode(errors="replace").decode()
 
 
 def export(plugin: Plugin) -> type:
-    """What the host calls of a plugin. Assign it to `WitWorld` in the module that is componentized."""
+    """Make what the host calls of a plugin. Assign it to `WitWorld` in the module that is componentized."""
 
     class WitWorld:
         def describe(self) -> types.Description:
-            return types.Description(plugin.name, plugin.version, plugin.summary, json.dumps(plugin.schema))
+            return types.Description(plugin.name, plugin.version, plugin.summary, _json("the schema", plugin.schema))
 
         def plan(self, step: types.StepContext) -> None:
             _answer(lambda: plugin.plan(_step(step)))
 
         def run(self, step: types.StepContext, task: types.Task) -> str:
-            return _answer(lambda: json.dumps(plugin.run(_step(step), Task(task.id, task.key, json.loads(task.input)))))
+            def work() -> str:
+                return _json("the output", plugin.run(_step(step), Task(task.id, task.key, json.loads(task.input))))
+
+            return _answer(work)
 
     return WitWorld
 
@@ -200,27 +239,33 @@ def _step(step: types.StepContext) -> Step:
     return Step(step.run, step.step, step.attempt, json.loads(step.config), json.loads(step.parameters))
 
 
-def _answer(work):
+def _answer(work: Callable[[], T]) -> T:
     try:
         return work()
     except Failure as failure:
-        raise Err(types.Failure(str(failure), failure.retryable)) from None
+        raise Err(types.Failure(_utf8(str(failure)), failure.retryable)) from None
     except BaseException as error:
         traceback.print_exc()
-        frames = traceback.extract_tb(error.__traceback__)
-        # The plugin's own innermost frame tells more than one in a library.
-        own = [frame for frame in frames if os.sep + "lib" + os.sep not in frame.filename and frame.filename != __file__] or frames
-        text = " ".join(f"{type(error).__name__}: {error}".splitlines())
         # The way of the contract to say so.
-        panic = f"panicked at {own[-1].filename}:{own[-1].lineno}: {text}"
-        raise Err(types.Failure(panic, True)) from None
+        raise Err(types.Failure(f"panicked at {_place(error)}: {_in_one_line(error)}", retryable=True)) from None
 
 
-def _call(name: str, function, *arguments):
+def _place(error: BaseException) -> str:
+    """Say where an exception was raised: the plugin's own innermost frame, which tells more than one in a library."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if os.sep + "lib" + os.sep not in frame.filename and frame.filename != __file__] or frames
+    return f"{own[-1].filename}:{own[-1].lineno}"
+
+
+def _in_one_line(error: BaseException) -> str:
+    return _utf8(" ".join("".join(traceback.format_exception_only(error)).splitlines()))
+
+
+def _call(name: str, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     try:
-        return function(*arguments)
+        return function(*args, **kwargs)
     except Err as error:
         raise HostError(name, error.value) from None
 
 
-logging.basicConfig(level=logging.DEBUG, handlers=[_LogHandler()])
+logging.basicConfig(level=logging.DEBUG, format="%(message)s", handlers=[_LogHandler()])

@@ -5,11 +5,13 @@ import time
 
 import bulkhead
 
+log = logging.getLogger("drill")
+
 MODES = ["none", "panic", "error", "memory", "loop", "recursion", "sleep", "cancel", "retry"]
 
 
 def drill(mode: str) -> None:
-    """Goes wrong as a mode says. `none` and `retry` do nothing here."""
+    """Go wrong as a mode says. `none` and `retry` do nothing here."""
     match mode:
         case "panic":
             raise ValueError("the drill: the boiler burst")
@@ -29,10 +31,10 @@ def drill(mode: str) -> None:
         case "cancel":
             while not bulkhead.cancelled():
                 time.sleep(0.01)
-            logging.warning("cancelled: ending in order")
+            log.warning("cancelled: ending in order")
             raise bulkhead.Failure("it was cancelled")
 
 
 def deeper(level: int) -> int:
-    """Calls itself without end."""
+    """Call itself without end."""
     return deeper(level + 1) + 1

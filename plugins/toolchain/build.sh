@@ -4,6 +4,7 @@
 set -euo pipefail
 # Cargo runs in plugins/, where .cargo/config.toml holds the guests' linker flags.
 cd "$(dirname "$0")/.."
+# shellcheck source=guest-env.sh
 source toolchain/guest-env.sh
 
 # Panic messages name source files: not by where this machine keeps its registry, so that a build has one digest everywhere.

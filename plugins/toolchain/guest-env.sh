@@ -1,4 +1,5 @@
 # Sourced by build.sh, in plugins/: finds a compiler for guests and exports what cargo needs. Bash.
+# shellcheck shell=bash
 #
 # GUEST_TOOLCHAIN chooses it:
 #   rustup   the machine's toolchain, whose wasm32-wasip2 target is added if it is missing

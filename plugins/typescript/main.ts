@@ -1,7 +1,7 @@
 /** Counts the words of a file that the run was started with, a piece a task. */
 import * as bulkhead from '../javascript/bulkhead.js';
-import { drill, type Mode, MODES } from './drill.js';
-import { Counts, firstWord, type Piece, pieces, wholeWords } from './words.js';
+import { drill, MODES, type Mode } from './drill.ts';
+import { Counts, firstWord, type Piece, pieces, wholeWords } from './words.ts';
 
 /** What is read at once, in bytes; a longer word is cut there. */
 const BLOCK = 256 << 10;

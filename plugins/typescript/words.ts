@@ -22,8 +22,10 @@ export function firstWord(block: Uint8Array): number {
   return at < 0 ? block.length : at;
 }
 
-/** How much of a block holds whole words that begin before `limit`; 0 where a single word fills it. The `last` block ends with
- * the file. */
+/**
+ * How much of a block holds whole words that begin before `limit`; 0 where a single word fills it. The `last` block ends with the
+ * file.
+ */
 export function wholeWords(block: Uint8Array, limit: number, last: boolean): number {
   let end = block.length;
   if (!last) {

@@ -15,7 +15,13 @@
 
 const std = @import("std");
 
-var arena: std.heap.ArenaAllocator = .init(std.heap.wasm_allocator);
+/// Tests run without a host, on any machine.
+const in_test = @import("builtin").is_test;
+
+/// Memory to give back.
+pub const heap = if (in_test) std.heap.page_allocator else std.heap.wasm_allocator;
+
+var arena: std.heap.ArenaAllocator = .init(heap);
 
 /// Memory for as long as the call goes on.
 pub const allocator: std.mem.Allocator = .{ .ptr = &arena, .vtable = &.{
@@ -79,6 +85,7 @@ pub const panic_handler = std.debug.FullPanic(struct {
 }.call);
 
 fn die(words: []const u8) noreturn {
+    if (in_test) @panic(words);
     var written: usize = 0;
     _ = preview1.fd_write(2, &.{.{ .at = words.ptr, .len = words.len }}, 1, &written);
     @trap();
@@ -149,9 +156,21 @@ pub const Level = enum(u32) { debug, info, warn, err };
 
 /// Writes a line; the members of `fields` are its fields.
 pub fn log(level: Level, message: []const u8, fields: anytype) Error!void {
+    const text = try utf8(message);
+    const json = try fieldsOf(fields);
+    log_write(@backingInt(level), text.ptr, text.len, json.ptr, json.len);
+}
+
+/// Fields as a JSON object; nothing where there are none.
+fn fieldsOf(fields: anytype) Error![]const u8 {
     const json = try std.json.Stringify.valueAlloc(allocator, fields, .{});
-    const shown = if (json.len <= 2) "" else json;
-    log_write(@backingInt(level), message.ptr, message.len, shown.ptr, shown.len);
+    return if (json.len <= 2) "" else json;
+}
+
+/// The text with U+FFFD for what is no UTF-8 in it: what the host takes as a text must be.
+pub fn utf8(text: []const u8) Error![]const u8 {
+    if (std.unicode.utf8ValidateSlice(text)) return text;
+    return allocator.print("{f}", .{std.unicode.fmtUtf8(text)});
 }
 
 /// Says how far the task is.
@@ -188,8 +207,8 @@ pub fn spawn(comptime Input: type, keys: []const []const u8, inputs: []const Inp
 
 /// Keeps a value as JSON for the task's next attempt. It is durable then.
 pub fn saveCheckpoint(value: anytype) Error!void {
-    const json = try std.json.Stringify.valueAlloc(std.heap.wasm_allocator, value, .{});
-    defer std.heap.wasm_allocator.free(json);
+    const json = try std.json.Stringify.valueAlloc(heap, value, .{});
+    defer heap.free(json);
     var answer: Answer = undefined;
     checkpoint.save(json.ptr, json.len, &answer);
     try answer.check(8, &.{ error.TooLarge, error.Cancelled, error.Unavailable });
@@ -246,7 +265,7 @@ var returned: extern union { texts: [4]Text, words: [8]usize } = undefined;
 
 fn failed(cause: anyerror) *anyopaque {
     if (cause == error.OutOfMemory) panic(@src(), "out of memory", .{});
-    const told = if (cause == error.Failed) failure.message else @errorName(cause);
+    const told = if (cause == error.Failed) utf8(failure.message) catch "out of memory" else @errorName(cause);
     const retryable = cause == error.Unavailable or cause == error.Failed and failure.retryable;
     returned = .{ .words = .{ 1, @intFromPtr(told.ptr), told.len, @intFromBool(retryable), 0, 0, 0, 0 } };
     return &returned;
@@ -257,14 +276,18 @@ fn succeeded(output: []const u8) *anyopaque {
     return &returned;
 }
 
-fn parse(comptime T: type, json: []const u8) !T {
-    return std.json.parseFromSliceLeaky(T, allocator, json, .{});
+/// Reads what the host has checked for JSON, but not for this type.
+fn parse(comptime T: type, what: []const u8, json: []const u8) !T {
+    return std.json.parseFromSliceLeaky(T, allocator, json, .{}) catch |cause| switch (cause) {
+        error.OutOfMemory => error.OutOfMemory,
+        else => fail("{s} is not of the type that the plugin reads: {s}", .{ what, @errorName(cause) }),
+    };
 }
 
-/// Exports a plugin.
-pub fn plugin(comptime Plugin: type) void {
+/// The functions that the host calls of a plugin.
+fn Exports(comptime Plugin: type) type {
     const S = [*]const u8;
-    const exports = struct {
+    return struct {
         fn describe() callconv(.c) *anyopaque {
             const it = Plugin.description;
             returned = .{ .texts = .{ .of(it.name), .of(it.version), .of(it.summary), .of(it.schema) } };
@@ -272,24 +295,135 @@ pub fn plugin(comptime Plugin: type) void {
         }
 
         fn plan(r: S, rl: usize, n: S, nl: usize, attempt: u32, c: S, cl: usize, p: S, pl: usize) callconv(.c) *anyopaque {
-            const config = parse(Plugin.Config, c[0..cl]) catch |cause| return failed(cause);
-            Plugin.plan(.{ .run = r[0..rl], .name = n[0..nl], .attempt = attempt, .config = config, .parameters = p[0..pl] }) catch |cause|
-                return failed(cause);
+            const step = stepOf(r[0..rl], n[0..nl], attempt, c[0..cl], p[0..pl]) catch |cause| return failed(cause);
+            Plugin.plan(step) catch |cause| return failed(cause);
             return succeeded("");
         }
 
         fn run(r: S, rl: usize, n: S, nl: usize, attempt: u32, c: S, cl: usize, p: S, pl: usize, i: S, il: usize, k: S, kl: usize, t: S, tl: usize) callconv(.c) *anyopaque {
-            return succeeded(done: {
-                const config = parse(Plugin.Config, c[0..cl]) catch |cause| return failed(cause);
-                const input = parse(Plugin.Input, t[0..tl]) catch |cause| return failed(cause);
-                const step: Step(Plugin.Config) = .{ .run = r[0..rl], .name = n[0..nl], .attempt = attempt, .config = config, .parameters = p[0..pl] };
-                const output = Plugin.run(step, .{ .id = i[0..il], .key = k[0..kl], .input = input }) catch |cause| return failed(cause);
-                break :done std.json.Stringify.valueAlloc(allocator, output, .{}) catch |cause| return failed(cause);
-            });
+            const step = stepOf(r[0..rl], n[0..nl], attempt, c[0..cl], p[0..pl]) catch |cause| return failed(cause);
+            const input = parse(Plugin.Input, "the input", t[0..tl]) catch |cause| return failed(cause);
+            const output = Plugin.run(step, .{ .id = i[0..il], .key = k[0..kl], .input = input }) catch |cause| return failed(cause);
+            return succeeded(std.json.Stringify.valueAlloc(allocator, output, .{}) catch |cause| return failed(cause));
+        }
+
+        fn stepOf(id: []const u8, name: []const u8, attempt: u32, config: []const u8, parameters: []const u8) !Step(Plugin.Config) {
+            const read = try parse(Plugin.Config, "the configuration", config);
+            return .{ .run = id, .name = name, .attempt = attempt, .config = read, .parameters = parameters };
         }
     };
+}
+
+/// Exports a plugin.
+pub fn plugin(comptime Plugin: type) void {
+    const exports = Exports(Plugin);
     @export(&exports.describe, .{ .name = "describe" });
     @export(&exports.plan, .{ .name = "plan" });
     @export(&exports.run, .{ .name = "run" });
     @export(&reallocate, .{ .name = "cabi_realloc" });
+}
+
+// ---- tests, without a host: `zig test bulkhead.zig`
+
+const testing = std.testing;
+
+const Echo = struct {
+    pub const description: Description = .{ .name = "echo", .version = "1.2.3", .summary = "Says what it is told.", .schema = "{}" };
+    pub const Config = struct { mode: enum { say, refuse, wait, hide } = .say };
+    pub const Input = struct { number: u64 = 0, text: []const u8 = "" };
+
+    pub fn plan(_: Step(Config)) !void {}
+
+    pub fn run(step: Step(Config), task: Task(Input)) !Input {
+        return switch (step.config.mode) {
+            .say => task.input,
+            .refuse => fail("no pump for {s}", .{task.input.text}),
+            .wait => failForNow("later", .{}),
+            .hide => error.Hidden,
+        };
+    }
+
+    /// What a task is answered: whether it failed, the text, and whether to try again.
+    fn answers(config: []const u8, input: []const u8) struct { bool, []const u8, bool } {
+        _ = Exports(Echo).run("r", 1, "n", 1, 1, config.ptr, config.len, "{}", 2, "i", 1, "k", 1, input.ptr, input.len);
+        const words = returned.words;
+        return .{ words[0] == 1, @as([*]const u8, @ptrFromInt(words[1]))[0..words[2]], words[3] & 0xff == 1 };
+    }
+};
+
+fn expectAnswer(failing: bool, text: []const u8, retryable: bool, config: []const u8, input: []const u8) !void {
+    const was_failing, const told, const was_retryable = Echo.answers(config, input);
+    try testing.expectEqualStrings(text, told);
+    try testing.expectEqual(.{ failing, retryable }, .{ was_failing, was_retryable });
+}
+
+test "a plugin describes itself" {
+    _ = Exports(Echo).describe();
+    const expected = [_][]const u8{ "echo", "1.2.3", "Says what it is told.", "{}" };
+    for (expected, returned.texts) |text, found| try testing.expectEqualStrings(text, found.slice());
+}
+
+test "values survive the way through JSON" {
+    const text =
+        \\u0000\"\\⚓🚢
+    ;
+    try expectAnswer(false, "{\"number\":18446744073709551615,\"text\":\"" ++ text ++ "\"}", false, "{}", "{\"text\":\"" ++ text ++ "\",\"number\":18446744073709551615}");
+    try expectAnswer(false, "{\"number\":9007199254740993,\"text\":\"\"}", false, "{}", "{\"number\":9007199254740993}");
+}
+
+test "a failure says whether to try again, in UTF-8" {
+    try expectAnswer(true, "no pump for bow", false, "{\"mode\":\"refuse\"}", "{\"text\":\"bow\"}");
+    try expectAnswer(true, "later", true, "{\"mode\":\"wait\"}", "{}");
+    try expectAnswer(true, "Hidden", false, "{\"mode\":\"hide\"}", "{}");
+    _ = failed(fail("{s}", .{"a\xffb"}));
+    try testing.expectEqualStrings("a\u{fffd}b", @as([*]const u8, @ptrFromInt(returned.words[1]))[0..returned.words[2]]);
+}
+
+test "what is of another type is told apart" {
+    try expectAnswer(true, "the input is not of the type that the plugin reads: Overflow", false, "{}", "{\"number\":18446744073709551616}");
+    try expectAnswer(true, "the input is not of the type that the plugin reads: UnknownField", false, "{}", "{\"depth\":1}");
+    try expectAnswer(true, "the input is not of the type that the plugin reads: UnexpectedEndOfInput", false, "{}", "");
+    try expectAnswer(true, "the configuration is not of the type that the plugin reads: InvalidEnumTag", false, "{\"mode\":\"none\"}", "{}");
+    const deep: [100_000]u8 = @splat('[');
+    try expectAnswer(true, "the input is not of the type that the plugin reads: UnexpectedToken", false, "{}", &deep);
+}
+
+test "fields are a JSON object" {
+    try testing.expectEqualStrings("", try fieldsOf(.{}));
+    try testing.expectEqualStrings("{\"at\":9007199254740993,\"who\":\"⚓\\\"\\u0000\"}", try fieldsOf(.{ .at = 9007199254740993, .who = "⚓\"\x00" }));
+    const long = try allocator.alloc(u8, 10_000_000);
+    @memset(long, 'y');
+    try testing.expectEqual(long.len + 8, (try fieldsOf(.{ .x = long })).len);
+}
+
+test "texts become UTF-8" {
+    const sound = "⚓🚢 \u{7ff}\u{800}\u{ffff}\x00";
+    try testing.expectEqual(@as([*]const u8, sound), (try utf8(sound)).ptr);
+    try testing.expectEqualStrings("\u{fffd}a\u{fffd}\u{fffd}b\u{fffd}", try utf8("\xffa\xc0\x80b\xe2\x9a"));
+    try testing.expectEqualStrings("", try utf8(""));
+}
+
+test "what the host refuses is an error by its name" {
+    var answer: Answer = .{ .byte = @splat(0) };
+    try answer.check(8, &artifact_errors);
+    answer.byte[0] = 1;
+    for (artifact_errors, 0..) |expected, kind| {
+        answer.byte[8] = @intCast(kind);
+        try testing.expectError(expected, answer.check(8, &artifact_errors));
+    }
+    _ = failed(error.Unavailable);
+    try testing.expectEqual(1, returned.words[3]);
+    _ = failed(error.NotFound);
+    try testing.expectEqual(0, returned.words[3]);
+}
+
+test "large pieces go to one place, small ones to their own" {
+    const first = reallocate(0, 0, 1, 100_000);
+    try testing.expectEqual(first, reallocate(0, 0, 8, 50_000));
+    const small = reallocate(0, 0, 8, 3);
+    try testing.expect(small != reallocate(0, 0, 8, 3) and small % 8 == 0);
+    const bytes: [*]u8 = @ptrFromInt(small);
+    @memcpy(bytes, "abc");
+    const larger: [*]const u8 = @ptrFromInt(reallocate(small, 3, 8, 64));
+    try testing.expectEqualStrings("abc", larger[0..3]);
 }

@@ -1,7 +1,8 @@
 //! Words of a file, counted piece by piece. Nothing here knows of a host but for its memory.
 
 const std = @import("std");
-const allocator = @import("bulkhead.zig").allocator;
+const bulkhead = @import("bulkhead.zig");
+const allocator = bulkhead.allocator;
 
 /// A part of the file.
 pub const Piece = struct { from: u64, to: u64 };
@@ -61,8 +62,8 @@ pub const Counts = struct {
 
     /// Adds a word so many times. What is no UTF-8 in it becomes U+FFFD.
     pub fn add(counts: *Counts, word: []const u8, times: u64) !void {
-        const valid = if (std.unicode.utf8ValidateSlice(word)) word else try allocator.print("{f}", .{std.unicode.fmtUtf8(word)});
-        const found = try counts.words.getOrPut(std.heap.wasm_allocator, valid);
+        const valid = try bulkhead.utf8(word);
+        const found = try counts.words.getOrPut(bulkhead.heap, valid);
         if (!found.found_existing) {
             found.key_ptr.* = try allocator.dupe(u8, valid);
             found.value_ptr.* = 0;
@@ -101,3 +102,68 @@ pub const Counts = struct {
         return found;
     }
 };
+
+const testing = std.testing;
+
+/// Counts as the plugin does, with blocks of so many bytes.
+fn countInPieces(text: []const u8, most: u64, block: usize) !Counts {
+    var counts: Counts = .{};
+    const count = @min(most, text.len);
+    for (0..count) |number| {
+        const part = piece(text.len, count, number);
+        var at: usize = part.from;
+        if (at > 0) at = at - 1 + firstWord(text[at - 1 .. @min(at - 1 + block, text.len)]);
+        while (at < part.to) {
+            const data = try allocator.dupe(u8, text[at..@min(at + block, text.len)]);
+            var whole = wholeWords(data, part.to - at, at + data.len == text.len);
+            if (whole == 0) whole = data.len;
+            try counts.addBlock(data[0..whole]);
+            at += whole;
+        }
+    }
+    return counts;
+}
+
+fn expectSame(expected: *const Counts, found: *const Counts) !void {
+    try testing.expectEqual(expected.words.count(), found.words.count());
+    var words = expected.words.iterator();
+    while (words.next()) |entry| try testing.expectEqual(entry.value_ptr.*, found.words.get(entry.key_ptr.*));
+}
+
+test "a word belongs to the piece that it begins in" {
+    var dice: std.Random.DefaultPrng = .init(7);
+    var bytes: [80]u8 = undefined;
+    for (0..300) |_| {
+        const text = bytes[0..dice.random().uintAtMost(usize, bytes.len)];
+        for (text) |*byte| byte.* = "abC \n\xc3\xa9"[dice.random().uintLessThan(usize, 7)];
+        var whole: Counts = .{};
+        try whole.addBlock(try allocator.dupe(u8, text));
+        for ([_]u64{ 1, 2, 5 }) |most| try expectSame(&whole, &try countInPieces(text, most, 100));
+    }
+}
+
+test "a word that fills a block is told apart" {
+    try testing.expectEqual(0, wholeWords("abcdef", 100, false));
+    try testing.expectEqual(6, wholeWords("abcdef", 100, true));
+    try testing.expectEqual(4, wholeWords("abc def", 100, false));
+    try testing.expectEqual(8, wholeWords("abc def gh", 5, false));
+}
+
+test "only ASCII is put in lower case, and the top is by number, then by bytes" {
+    var counts: Counts = .{};
+    var text = "Ab AB \u{1f6a2} Ä \xff \xfe".*;
+    try counts.addBlock(&text);
+    try testing.expectEqual(6, counts.total);
+    try testing.expectEqual(1, counts.replaced());
+    const entries = try counts.sorted();
+    const expected = [_][]const u8{ "ab", "\u{fffd}", "Ä", "\u{1f6a2}" };
+    try testing.expectEqual(expected.len, entries.len);
+    for (expected, entries) |word, entry| try testing.expectEqualStrings(word, entry.word);
+}
+
+test "entries survive the way through JSON" {
+    const json = try std.json.Stringify.valueAlloc(allocator, @as([]const Entry, &.{.{ .word = "a\"⚓", .times = 1 << 60 }}), .{});
+    try testing.expectEqualStrings("[[\"a\\\"⚓\",1152921504606846976]]", json);
+    const read = try std.json.parseFromSliceLeaky([]const Entry, allocator, json, .{});
+    try testing.expectEqualStrings("a\"⚓", read[0].word);
+}

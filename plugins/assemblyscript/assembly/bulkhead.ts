@@ -6,42 +6,30 @@
  * message and its place.
  */
 
-// @ts-ignore: decorator
-@external("bulkhead:plugin/log@0.1.0", "write")
-declare function hostLog(level: u32, message: usize, len: usize, fields: usize, fieldsLen: usize): void;
-// @ts-ignore: decorator
-@external("bulkhead:plugin/status@0.1.0", "progress")
-declare function hostProgress(done: u64, hasTotal: u32, total: u64): void;
-// @ts-ignore: decorator
-@external("bulkhead:plugin/status@0.1.0", "cancelled")
-declare function hostCancelled(): u32;
-// @ts-ignore: decorator
-@external("bulkhead:plugin/tasks@0.1.0", "spawn")
-declare function hostSpawn(specs: usize, count: usize, ret: usize): void;
-// @ts-ignore: decorator
-@external("bulkhead:plugin/checkpoint@0.1.0", "save")
-declare function hostSave(data: usize, len: usize, ret: usize): void;
-// @ts-ignore: decorator
-@external("bulkhead:plugin/checkpoint@0.1.0", "load")
-declare function hostLoad(ret: usize): void;
-// @ts-ignore: decorator
-@external("bulkhead:plugin/artifacts@0.1.0", "find")
-declare function hostFind(source: u32, step: usize, stepLen: usize, task: u32, name: usize, len: usize, ret: usize): void;
-// @ts-ignore: decorator
-@external("bulkhead:plugin/artifacts@0.1.0", "read")
-declare function hostRead(
-  source: u32, step: usize, stepLen: usize, task: u32, name: usize, len: usize, offset: u64, most: u32, ret: usize,
-): void;
-// @ts-ignore: decorator
-@external("wasi_snapshot_preview1", "fd_write")
-declare function fdWrite(fd: u32, parts: usize, count: usize, written: usize): u32;
-// @ts-ignore: decorator
-@external("wasi_snapshot_preview1", "poll_oneoff")
-declare function pollOneoff(subscriptions: usize, events: usize, count: usize, got: usize): u32;
+import {
+  fdWrite,
+  hostCancelled,
+  hostFind,
+  hostLoad,
+  hostLog,
+  hostProgress,
+  hostRead,
+  hostSave,
+  hostSpawn,
+  pollOneoff,
+} from './host';
+import { Bytes, decode, encode } from './text';
+
+export { Bytes, items, member, numberOf, quote, textOf } from './text';
 
 /** What a plugin says of itself. */
 export class Description {
-  constructor(public name: string, public version: string, public summary: string, public schema: string) {}
+  constructor(
+    public name: string,
+    public version: string,
+    public summary: string,
+    public schema: string,
+  ) {}
 }
 
 /** The step that a call works for. `config` and `parameters` are JSON objects. */
@@ -57,12 +45,20 @@ export class Step {
 
 /** One task; `input` is JSON. */
 export class Task {
-  constructor(public id: string, public key: string, public input: string) {}
+  constructor(
+    public id: string,
+    public key: string,
+    public input: string,
+  ) {}
 }
 
 /** An output, as JSON, or a failure. */
 export class Result {
-  private constructor(public text: string, public failed: bool, public retryable: bool) {}
+  private constructor(
+    public text: string,
+    public failed: bool,
+    public retryable: bool,
+  ) {}
 
   static ok(json: string): Result {
     return new Result(json, false, false);
@@ -91,9 +87,9 @@ export enum Level {
 }
 
 /** Writes a line; `fields` is a JSON object. */
-export function log(level: Level, message: string, fields: string = ""): void {
-  const text = String.UTF8.encode(message);
-  const json = String.UTF8.encode(fields);
+export function log(level: Level, message: string, fields: string = ''): void {
+  const text = encode(message);
+  const json = encode(fields);
   hostLog(level, changetype<usize>(text), text.byteLength, changetype<usize>(json), json.byteLength);
 }
 
@@ -121,18 +117,22 @@ export function sleep(milliseconds: u64): void {
 
 /** Why the host refused a call; `kind` is the contract's name for it, as `not-found`. */
 export class Refusal {
-  constructor(public call: string, public kind: string, public detail: string) {}
+  constructor(
+    public call: string,
+    public kind: string,
+    public detail: string,
+  ) {}
 
   /** The failure that it means for the task. */
   failure(): Result {
     const text = `${this.call}: ${this.kind}`;
-    return Result.fail(this.detail.length > 0 ? `${text}: ${this.detail}` : text, this.kind == "unavailable");
+    return Result.fail(this.detail.length > 0 ? `${text}: ${this.detail}` : text, this.kind == 'unavailable');
   }
 }
 
-const SPAWN: StaticArray<string> = ["quota", "invalid", "cancelled", "unavailable"];
-const CHECKPOINT: StaticArray<string> = ["too-large", "cancelled", "unavailable"];
-const ARTIFACTS: StaticArray<string> = ["not-found", "not-a-dependency", "invalid", "too-large", "cancelled", "unavailable"];
+const SPAWN: StaticArray<string> = ['quota', 'invalid', 'cancelled', 'unavailable'];
+const CHECKPOINT: StaticArray<string> = ['too-large', 'cancelled', 'unavailable'];
+const ARTIFACTS: StaticArray<string> = ['not-found', 'not-a-dependency', 'invalid', 'too-large', 'cancelled', 'unavailable'];
 
 /** What a function of the host returned, of up to 40 bytes. */
 const ANSWER: usize = memory.data(40, 8);
@@ -141,19 +141,19 @@ function refused(call: string, at: usize, kinds: StaticArray<string>): Refusal |
   if (load<u8>(ANSWER) == 0) return null;
   const kind = kinds[load<u8>(ANSWER + at)];
   const payload = ANSWER + (at == 4 ? 8 : 16);
-  const worded = kind != "quota" && kind != "too-large" && kind != "cancelled";
-  return new Refusal(call, kind, worded ? decode(load<u32>(payload), load<u32>(payload, 4)) : "");
+  const worded = kind != 'quota' && kind != 'too-large' && kind != 'cancelled';
+  return new Refusal(call, kind, worded ? decode(load<u32>(payload), load<u32>(payload, 4)) : '');
 }
 
 // ---- tasks, checkpoints, files
 
 /** Creates tasks in this step, each with a key that is unique in it and an input, JSON. They are durable then. */
 export function spawn(keys: string[], inputs: string[]): Refusal | null {
-  const texts = new Array<ArrayBuffer>();
+  const texts: ArrayBuffer[] = [];
   const specs = new StaticArray<u32>(4 * keys.length);
   for (let number = 0; number < keys.length; number++) {
-    const key = String.UTF8.encode(keys[number]);
-    const input = String.UTF8.encode(inputs[number]);
+    const key = encode(keys[number]);
+    const input = encode(inputs[number]);
     texts.push(key);
     texts.push(input);
     specs[4 * number] = <u32>changetype<usize>(key);
@@ -162,14 +162,14 @@ export function spawn(keys: string[], inputs: string[]): Refusal | null {
     specs[4 * number + 3] = input.byteLength;
   }
   hostSpawn(changetype<usize>(specs), keys.length, ANSWER);
-  return refused("spawn", 4, SPAWN);
+  return refused('spawn', 4, SPAWN);
 }
 
 /** Keeps a text for the task's next attempt. It is durable then. */
 export function saveCheckpoint(text: string): Refusal | null {
-  const data = String.UTF8.encode(text);
+  const data = encode(text);
   hostSave(changetype<usize>(data), data.byteLength, ANSWER);
-  return refused("checkpoint", 8, CHECKPOINT);
+  return refused('checkpoint', 8, CHECKPOINT);
 }
 
 /** What was kept last, by this attempt or an earlier one; nothing where nothing was, or where it can't be read. */
@@ -186,134 +186,18 @@ export class File {
   refusal: Refusal | null = null;
 
   constructor(public name: string) {
-    this.encoded = String.UTF8.encode(name);
+    this.encoded = encode(name);
     hostFind(0, 0, 0, 0, changetype<usize>(this.encoded), this.encoded.byteLength, ANSWER);
-    this.refusal = refused("artifacts", 8, ARTIFACTS);
+    this.refusal = refused('artifacts', 8, ARTIFACTS);
     if (this.refusal === null) this.size = load<u64>(ANSWER, 24);
   }
 
   /** At most `most` bytes from an offset on, up to 1 MiB; fewer only at the end. The next read overwrites them. */
   read(offset: u64, most: u32): Bytes {
     hostRead(0, 0, 0, 0, changetype<usize>(this.encoded), this.encoded.byteLength, offset, most, ANSWER);
-    this.refusal = refused("artifacts", 8, ARTIFACTS);
+    this.refusal = refused('artifacts', 8, ARTIFACTS);
     return this.refusal === null ? new Bytes(load<u32>(ANSWER, 8), load<u32>(ANSWER, 12)) : new Bytes(0, 0);
   }
-}
-
-/** Bytes that the host handed over. */
-export class Bytes {
-  constructor(public at: usize, public length: i32) {}
-
-  @inline @operator("[]")
-  get(index: i32): u8 {
-    return load<u8>(this.at + index);
-  }
-
-  @inline @operator("[]=")
-  set(index: i32, value: u8): void {
-    store<u8>(this.at + index, value);
-  }
-}
-
-// ---- text
-
-/** The text of bytes in UTF-8; what is none becomes U+FFFD. */
-export function decode(at: usize, length: i32): string {
-  const end = at + length;
-  for (let plain = at; ; plain++) {
-    if (plain == end) return String.UTF8.decodeUnsafe(at, length);
-    if (load<u8>(plain) >= 0x80) break;
-  }
-  let text = "";
-  while (at < end) {
-    const first: u32 = load<u8>(at++);
-    if (first < 0x80) {
-      text += String.fromCharCode(first);
-      continue;
-    }
-    // How many bytes follow, and what the first of them may be: neither overlong forms nor surrogates.
-    const rest: u32 = first < 0xc2 ? 0 : first < 0xe0 ? 1 : first < 0xf0 ? 2 : first < 0xf5 ? 3 : 0;
-    let least: u8 = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80;
-    let most: u8 = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf;
-    let code: u32 = first & (0x3f >> rest);
-    let left = rest;
-    while (left > 0 && at < end && load<u8>(at) >= least && load<u8>(at) <= most) {
-      code = (code << 6) | (load<u8>(at++) & 0x3f);
-      least = 0x80;
-      most = 0xbf;
-      left -= 1;
-    }
-    text += String.fromCodePoint(rest > 0 && left == 0 ? code : 0xfffd);
-  }
-  return text;
-}
-
-/** A text as a JSON string. */
-export function quote(text: string): string {
-  let json = '"';
-  for (let at = 0; at < text.length; at++) {
-    const code = text.charCodeAt(at);
-    if (code == 0x22 || code == 0x5c) json += "\\" + String.fromCharCode(code);
-    else if (code < 0x20) json += "\\u00" + (code < 0x10 ? "0" : "") + code.toString(16);
-    else json += String.fromCharCode(code);
-  }
-  return json + '"';
-}
-
-/** A member of a JSON object as it is written, which the host has checked; the empty text where there is none. */
-export function member(object: string, name: string): string {
-  let at = space(object, 0) + 1;
-  while ((at = space(object, at)) < object.length && object.charCodeAt(at) == 0x22) {
-    const key = at;
-    at = skip(object, at);
-    const found = object.substring(key + 1, at - 1) == name;
-    const value = space(object, space(object, at) + 1);
-    at = skip(object, value);
-    if (found) return object.substring(value, at);
-    at = space(object, at);
-    if (at < object.length && object.charCodeAt(at) == 0x2c) at++;
-  }
-  return "";
-}
-
-/** A number, or a default where there is none. */
-export function numberOf(json: string, otherwise: u64): u64 {
-  return json.length > 0 ? U64.parseInt(json) : otherwise;
-}
-
-/** A string's content, without escapes; or a default. */
-export function textOf(json: string, otherwise: string): string {
-  return json.startsWith('"') ? json.substring(1, json.length - 1) : otherwise;
-}
-
-function space(text: string, at: i32): i32 {
-  while (at < text.length && text.charCodeAt(at) <= 0x20) at++;
-  return at;
-}
-
-/** The end of the value at a place. */
-function skip(text: string, at: i32): i32 {
-  let depth = 0;
-  do {
-    at = space(text, at);
-    if (at >= text.length) return text.length;
-    const code = text.charCodeAt(at);
-    if (code == 0x22) {
-      for (at++; at < text.length && text.charCodeAt(at) != 0x22; at++) if (text.charCodeAt(at) == 0x5c) at++;
-      at++;
-    } else if (code == 0x7b || code == 0x5b) {
-      depth++;
-      at++;
-    } else if (code == 0x7d || code == 0x5d) {
-      depth--;
-      at++;
-    } else if (code == 0x2c || code == 0x3a) {
-      at++;
-    } else {
-      while (at < text.length && !",:]} \n\r\t".includes(text.charAt(at))) at++;
-    }
-  } while (depth > 0);
-  return at;
 }
 
 // ---- what the host calls
@@ -330,7 +214,7 @@ let piece: usize = 0;
 let pieceLen: usize = 0;
 
 /** Memory for what the host hands over. */
-export function cabi_realloc(old: usize, oldSize: usize, align: usize, size: usize): usize {
+export function cabi_realloc(old: usize, _oldSize: usize, align: usize, size: usize): usize {
   if (old != 0) return heap.realloc(old, size);
   if (size < 4096 || align > 16) return heap.alloc(size);
   if (size > pieceLen) {
@@ -345,7 +229,7 @@ const RETURNED: usize = memory.data(32, 4);
 const kept: ArrayBuffer[] = [];
 
 function put(offset: usize, text: string): void {
-  const encoded = String.UTF8.encode(text);
+  const encoded = encode(text);
   kept.push(encoded);
   store<u32>(RETURNED + offset, <u32>changetype<usize>(encoded));
   store<u32>(RETURNED + offset, encoded.byteLength, 4);
@@ -369,29 +253,57 @@ export function describe(): usize {
 }
 
 export function plan(
-  run: usize, runLen: i32, step: usize, stepLen: i32, attempt: u32, config: usize, configLen: i32, parameters: usize,
+  run: usize,
+  runLen: i32,
+  step: usize,
+  stepLen: i32,
+  attempt: u32,
+  config: usize,
+  configLen: i32,
+  parameters: usize,
   parametersLen: i32,
 ): usize {
   const context = new Step(
-    decode(run, runLen), decode(step, stepLen), attempt, decode(config, configLen), decode(parameters, parametersLen),
+    decode(run, runLen),
+    decode(step, stepLen),
+    attempt,
+    decode(config, configLen),
+    decode(parameters, parametersLen),
   );
   return answer(plugin!.plan(context));
 }
 
 export function run(
-  run: usize, runLen: i32, step: usize, stepLen: i32, attempt: u32, config: usize, configLen: i32, parameters: usize,
-  parametersLen: i32, id: usize, idLen: i32, key: usize, keyLen: i32, input: usize, inputLen: i32,
+  run: usize,
+  runLen: i32,
+  step: usize,
+  stepLen: i32,
+  attempt: u32,
+  config: usize,
+  configLen: i32,
+  parameters: usize,
+  parametersLen: i32,
+  id: usize,
+  idLen: i32,
+  key: usize,
+  keyLen: i32,
+  input: usize,
+  inputLen: i32,
 ): usize {
   const context = new Step(
-    decode(run, runLen), decode(step, stepLen), attempt, decode(config, configLen), decode(parameters, parametersLen),
+    decode(run, runLen),
+    decode(step, stepLen),
+    attempt,
+    decode(config, configLen),
+    decode(parameters, parametersLen),
   );
   return answer(plugin!.run(context, new Task(decode(id, idLen), decode(key, keyLen), decode(input, inputLen))));
 }
 
 /** What `throw`, `assert` and failing checks of the language call. */
 export function abort(message: string | null, file: string | null, line: u32, column: u32): void {
-  const place = file === null ? "an unknown place" : `${file}:${line}:${column}`;
-  const text = String.UTF8.encode(`panicked at ${place}: ${message === null ? "abort" : message}\n`);
+  const place = file === null ? 'an unknown place' : `${file}:${line}:${column}`;
+  const text = encode(`panicked at ${place}: ${message === null ? 'abort' : message}\n`);
   const part = memory.data(8, 4);
   store<u32>(part, <u32>changetype<usize>(text));
   store<u32>(part, text.byteLength, 4);

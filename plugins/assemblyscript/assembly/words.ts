@@ -1,8 +1,6 @@
 /** Words of a file, counted piece by piece. Nothing here knows of a host but for its bytes. */
-import { Bytes, decode, quote } from "./bulkhead";
+import { Bytes, decode, quote } from './text';
 
-// @ts-ignore: decorator
-@inline
 function isSpace(byte: u8): bool {
   return byte == 32 || (byte >= 9 && byte <= 13);
 }
@@ -14,8 +12,10 @@ export function firstWord(block: Bytes): i32 {
   return at;
 }
 
-/** How much of a block holds whole words that begin before `limit`; 0 where a single word fills it. The `last` block ends with
- * the file. */
+/**
+ * How much of a block holds whole words that begin before `limit`; 0 where a single word fills it. The `last` block ends with the
+ * file.
+ */
 export function wholeWords(block: Bytes, limit: u64, last: bool): i32 {
   let end = block.length;
   if (!last) {
@@ -31,7 +31,10 @@ export function wholeWords(block: Bytes, limit: u64, last: bool): i32 {
 
 /** A word and how often it occurs. */
 class Entry {
-  constructor(public word: string, public times: u64) {}
+  constructor(
+    public word: string,
+    public times: u64,
+  ) {}
 
   toString(): string {
     return `[${quote(this.word)},${this.times}]`;
@@ -68,7 +71,7 @@ export class Counts {
   replaced(): i32 {
     let replaced = 0;
     const words = this.words.keys();
-    for (let at = 0; at < words.length; at++) if (words[at].includes("\ufffd")) replaced++;
+    for (let at = 0; at < words.length; at++) if (words[at].includes('\ufffd')) replaced++;
     return replaced;
   }
 
@@ -78,21 +81,21 @@ export class Counts {
     const entries = words.map<Entry>((word) => new Entry(word, 0));
     for (let at = 0; at < entries.length; at++) entries[at].times = this.words.get(entries[at].word);
     entries.sort((one, other) => (one.times != other.times ? (one.times > other.times ? -1 : 1) : compare(one.word, other.word)));
-    return `[${entries.slice(0, most).join(",")}]`;
+    return `[${entries.slice(0, most).join(',')}]`;
   }
 
   /** A line for each word: how often, and the word. */
   toString(): string {
     const words = this.words.keys();
-    const lines = new Array<string>();
+    const lines: string[] = [];
     for (let at = 0; at < words.length; at++) lines.push(`${this.words.get(words[at])} ${words[at]}`);
-    return lines.join("\n");
+    return lines.join('\n');
   }
 
   static parse(lines: string[]): Counts {
     const counts = new Counts();
     for (let at = 0; at < lines.length; at++) {
-      const space = lines[at].indexOf(" ");
+      const space = lines[at].indexOf(' ');
       if (space > 0) counts.add(lines[at].substring(space + 1), U64.parseInt(lines[at].substring(0, space)));
     }
     return counts;

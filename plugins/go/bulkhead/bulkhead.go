@@ -17,6 +17,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
+	"unicode/utf8"
 	"unsafe"
 )
 
@@ -125,6 +127,9 @@ func Spawn(specs []Spec) (created int, err error) {
 		specs = specs[len(some):]
 		texts := make([]string, 0, 2*len(some))
 		for _, spec := range some {
+			if !utf8.ValidString(spec.Key) {
+				return created, fmt.Errorf("the key of task %q is not UTF-8", spec.Key)
+			}
 			input, err := json.Marshal(spec.Input)
 			if err != nil {
 				return created, fmt.Errorf("the input of task %q: %w", spec.Key, err)
@@ -156,7 +161,7 @@ func Progress(done, total uint64) {
 }
 
 // Message says in a few words what the task is doing now.
-func Message(text string) { hostMessage(text) }
+func Message(text string) { hostMessage(strings.ToValidUTF8(text, "\uFFFD")) }
 
 // Cancelled says whether the task is to end.
 func Cancelled() bool { return hostCancelled() != 0 }

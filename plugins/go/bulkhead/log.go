@@ -4,12 +4,16 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
+	"slices"
+	"strings"
+	"time"
 )
 
 // What log/slog writes goes to the host: level, message, and the attributes as fields.
-func init() { slog.SetDefault(slog.New(&handler{})) }
+func init() { slog.SetDefault(slog.New(&handler{write: hostLog})) }
 
 type handler struct {
+	write func(level uint32, message, fields string)
 	// Turns attributes and groups into JSON.
 	with []func(slog.Handler) slog.Handler
 }
@@ -25,14 +29,16 @@ func (h *handler) WithGroup(name string) slog.Handler {
 }
 
 func (h *handler) adding(add func(slog.Handler) slog.Handler) slog.Handler {
-	return &handler{with: append(append([]func(slog.Handler) slog.Handler(nil), h.with...), add)}
+	return &handler{write: h.write, with: append(slices.Clone(h.with), add)}
 }
 
 func (h *handler) Handle(ctx context.Context, record slog.Record) error {
 	var fields bytes.Buffer
-	options := slog.HandlerOptions{Level: slog.LevelDebug - 100, ReplaceAttr: func(groups []string, attr slog.Attr) slog.Attr {
-		// The host has a place of its own for each of these.
-		if len(groups) == 0 && (attr.Key == slog.TimeKey || attr.Key == slog.LevelKey || attr.Key == slog.MessageKey) {
+	// The host has places of its own for level and message, which come first, and a clock.
+	leftOut := 0
+	options := slog.HandlerOptions{ReplaceAttr: func(_ []string, attr slog.Attr) slog.Attr {
+		if leftOut > 0 {
+			leftOut--
 			return slog.Attr{}
 		}
 		return attr
@@ -41,6 +47,8 @@ func (h *handler) Handle(ctx context.Context, record slog.Record) error {
 	for _, add := range h.with {
 		inner = add(inner)
 	}
+	leftOut = 2
+	record.Time = time.Time{}
 	if err := inner.Handle(ctx, record); err != nil {
 		return err
 	}
@@ -48,15 +56,20 @@ func (h *handler) Handle(ctx context.Context, record slog.Record) error {
 	if json == "{}" {
 		json = ""
 	}
-	level := uint32(0)
-	switch {
-	case record.Level >= slog.LevelError:
-		level = 3
-	case record.Level >= slog.LevelWarn:
-		level = 2
-	case record.Level >= slog.LevelInfo:
-		level = 1
-	}
-	hostLog(level, record.Message, json)
+	h.write(levelOf(record.Level), strings.ToValidUTF8(record.Message, "\uFFFD"), json)
 	return nil
+}
+
+// The contract's number of a level.
+func levelOf(level slog.Level) uint32 {
+	switch {
+	case level >= slog.LevelError:
+		return 3
+	case level >= slog.LevelWarn:
+		return 2
+	case level >= slog.LevelInfo:
+		return 1
+	default:
+		return 0
+	}
 }

@@ -56,6 +56,8 @@ impl Kind {
 /// A binary, and what is known of it.
 pub(crate) struct Binary {
     pub(crate) kind: Kind,
+    /// Of one of the plugins that take seconds to compile.
+    pub(crate) large: bool,
     pub(crate) bytes: Vec<u8>,
     /// Keys of a step that uses it; of a program, none.
     pub(crate) keys: &'static str,
@@ -67,6 +69,7 @@ pub(crate) struct Binary {
 pub(crate) struct Makers {
     smith: Smith,
     sound: Vec<Sound>,
+    large: Vec<Sound>,
     /// One for each family.
     pub(crate) turns: Vec<Mutex<()>>,
 }
@@ -77,7 +80,7 @@ struct Sound {
     keys: &'static str,
 }
 
-/// Plugins that are mutated, with the keys of a step: no larger ones, which take seconds to compile.
+/// Plugins that are mutated, with the keys of a step.
 const SOUND: [(&str, &str); 9] = [
     ("noop", "tasks = 2\nlines = 3"),
     ("hello", "names = [\"Ada\", \"Grace\"]"),
@@ -90,21 +93,33 @@ const SOUND: [(&str, &str); 9] = [
     ("commands/boolector", ""),
 ];
 
+/// Likewise those with an interpreter or a runtime inside, which take seconds to compile: a lane of their own.
+const LARGE: [(&str, &str); 4] = [
+    ("languages/go", "pieces = 2"),
+    ("languages/javascript", "pieces = 2"),
+    ("languages/python", "pieces = 2"),
+    ("languages/typescript", "pieces = 2"),
+];
+
 impl Makers {
     /// With all plugins that there are.
     pub(crate) fn new() -> Self {
         let ci = std::env::var_os("CI").is_some();
-        let sound: Vec<_> = SOUND
-            .iter()
-            .filter_map(|&(name, keys)| {
-                let file = plugins().join(name).with_extension("wasm");
-                let bytes = std::fs::read(&file);
-                assert!(bytes.is_ok() || !ci, "{} is missing: run `make plugins languages`", file.display());
-                bytes.ok().map(|bytes| Sound { bytes, keys })
-            })
-            .collect();
-        let turns = (0..=sound.len()).map(|_| Mutex::default()).collect();
-        Self { smith: Smith::start(&workspace()), sound, turns }
+        let read = |&(name, keys): &(&str, &'static str)| {
+            let file = plugins().join(name).with_extension("wasm");
+            let bytes = std::fs::read(&file);
+            assert!(bytes.is_ok() || !ci, "{} is missing: run `make plugins languages`", file.display());
+            bytes.ok().map(|bytes| Sound { bytes, keys })
+        };
+        let sound: Vec<_> = SOUND.iter().filter_map(read).collect();
+        let large: Vec<_> = LARGE.iter().filter_map(read).collect();
+        let turns = (0..=sound.len() + large.len()).map(|_| Mutex::default()).collect();
+        Self { smith: Smith::start(&workspace()), sound, large, turns }
+    }
+
+    /// Whether there are large plugins.
+    pub(crate) const fn has_large(&self) -> bool {
+        !self.large.is_empty()
     }
 
     /// A binary.
@@ -112,9 +127,10 @@ impl Makers {
         let kind = Kind::drawn(dice);
         let random = |order: &str, dice: &mut Dice| Binary {
             kind,
+            large: false,
             bytes: self.smith.make(order, dice.below(u64::MAX)),
             keys: "",
-            family: self.sound.len(),
+            family: self.sound.len() + self.large.len(),
         };
         match kind {
             Kind::Module => random("module", dice),
@@ -130,6 +146,19 @@ impl Makers {
     fn mutated(&self, kind: Kind, mutate: fn(&[u8], &mut Dice) -> Vec<u8>, dice: &mut Dice) -> Binary {
         let family = dice.below(self.sound.len() as u64) as usize;
         let Sound { bytes, keys } = &self.sound[family];
-        Binary { kind, bytes: mutate(bytes, dice), keys, family }
+        Binary { kind, large: false, bytes: mutate(bytes, dice), keys, family }
+    }
+
+    /// A mutated plugin of those that are large.
+    pub(crate) fn make_large(&self, dice: &mut Dice) -> Binary {
+        let drawn = dice.below(4);
+        let number = dice.below(self.large.len() as u64) as usize;
+        let Sound { bytes, keys } = &self.large[number];
+        let (kind, bytes) = match drawn {
+            0 => (Kind::Noise, mutate::noise(bytes, dice)),
+            1 => (Kind::Sections, mutate::sections(bytes, dice)),
+            _ => (Kind::Instructions, mutate::instructions(bytes, dice)),
+        };
+        Binary { kind, large: true, bytes, keys, family: self.sound.len() + number }
     }
 }

@@ -1,5 +1,7 @@
 //! One case: a binary is uploaded, a definition uses it, a run of it ends; and every answer on the way says what it must.
 
+use std::time::{Duration, Instant};
+
 use bulkhead_e2e::{Api, Reply};
 use bulkhead_torture::{Dice, audit};
 use reqwest::Method;
@@ -15,6 +17,14 @@ const WORDS: usize = 7;
 /// What tasks of random plugins and programs are started with: JSON, and what is close to it.
 const TEXTS: [&str; 6] = ["", "x", "{\"from\": 0, \"to\": 4}", "\u{1f6a2}\u{0}\u{feff}", "[[[[]]]]", "-1e400"];
 
+/// What the number of a case of a large plugin has, and no other's.
+pub(crate) const LARGE: u64 = 1 << 63;
+
+/// How long a large plugin may wait for its check, and be checked.
+const CHECKED: Duration = Duration::from_secs(600);
+/// The pause before the state of an upload is asked for again.
+const ASK_AGAIN: Duration = Duration::from_millis(100);
+
 /// A binary, and the definition that uses it.
 pub(crate) struct Case {
     pub(crate) seed: u64,
@@ -26,28 +36,27 @@ impl Case {
     /// The case of a number.
     pub(crate) fn of(seed: u64, makers: &Makers) -> Self {
         let mut dice = Dice::of(seed);
-        let binary = makers.make(&mut dice);
+        let binary = if seed & LARGE == 0 { makers.make(&mut dice) } else { makers.make_large(&mut dice) };
         Self { seed, binary, dice }
     }
 
     /// Takes it through everything, and counts what comes of it.
     pub(crate) async fn run(mut self, api: &Api, makers: &Makers, figures: &Mutex<Figures>) {
-        let kind = self.binary.kind;
+        let kind = (self.binary.kind, self.binary.large);
         // The plugin of its name, until the run has ended.
         let _turn = makers.turns[self.binary.family].lock().await;
-        let path = format!("/api/v1/plugins?name=program-{}", self.seed);
-        let upload = api.request(Method::POST, &path).header("content-type", "application/wasm");
-        let reply = api.send(upload.body(std::mem::take(&mut self.binary.bytes))).await;
+        let uploaded = self.upload(api).await;
         let mut counted = figures.lock().await;
         counted.fates.entry(kind).or_default().made += 1;
-        if !reply.status.is_success() {
-            let why = refusal(&reply);
-            counted.fates.entry(kind).or_default().refused += 1;
-            *counted.refusals.entry(why).or_default() += 1;
-            return;
-        }
+        let name = match uploaded {
+            Ok(name) => name,
+            Err(why) => {
+                counted.fates.entry(kind).or_default().refused += 1;
+                *counted.refusals.entry(why).or_default() += 1;
+                return;
+            }
+        };
         drop(counted);
-        let name = reply.body["name"].as_str().expect("a plugin has a name").to_owned();
         let is_program = name.starts_with("program-");
 
         let id = format!("case-{}", self.seed);
@@ -64,9 +73,37 @@ impl Case {
             assert!(diagnostics.iter().all(|found| says(&found["message"])) && !diagnostics.is_empty(), "{:#}", reply.body);
             figures.lock().await.fates.entry(kind).or_default().misdescribed += 1;
         }
-        // Most go at once; what is left has to bother nobody.
-        if self.dice.below(8) > 0 {
+        // Most go at once; what is left has to bother nobody. Large ones would fill the memory.
+        if self.binary.large || self.dice.below(8) > 0 {
             forget(api, &format!("plugins/{name}")).await;
+        }
+    }
+
+    /// Uploads it, a large one in the background: the plugin's name, or why it is none.
+    async fn upload(&mut self, api: &Api) -> Result<String, String> {
+        let path = format!("/api/v1/plugins?name=program-{}", self.seed);
+        let mut request = api.request(Method::POST, &path).header("content-type", "application/wasm");
+        if self.binary.large {
+            request = request.header("prefer", "respond-async");
+        }
+        let reply = api.send(request.body(std::mem::take(&mut self.binary.bytes))).await;
+        if !reply.status.is_success() {
+            return Err(refusal(&reply));
+        }
+        let name = |name: &Value| name.as_str().expect("a plugin has a name").to_owned();
+        if reply.status.as_u16() != 202 {
+            return Ok(name(&reply.body["name"]));
+        }
+        let digest = reply.body["digest"].as_str().expect("an upload has a digest");
+        let started = Instant::now();
+        loop {
+            let upload = api.get(&format!("/plugin-uploads/{digest}")).await.ok();
+            match upload["state"].as_str() {
+                Some("accepted") => return Ok(name(&upload["plugin"])),
+                Some("refused") => return Err(words(&upload["failure"])),
+                _ => assert!(started.elapsed() < CHECKED, "an upload is not checked within {CHECKED:?}: {upload:#}"),
+            }
+            tokio::time::sleep(ASK_AGAIN).await;
         }
     }
 
@@ -112,7 +149,7 @@ impl Case {
         api.wait_for_end(run).await;
         let found = audit(api, run).await;
         let mut figures = figures.lock().await;
-        let fate = figures.fates.entry(self.binary.kind).or_default();
+        let fate = figures.fates.entry((self.binary.kind, self.binary.large)).or_default();
         fate.ran += 1;
         fate.succeeded += u64::from(found.run["state"] == "succeeded");
         for task in &found.tasks {
@@ -129,8 +166,13 @@ impl Case {
 fn refusal(reply: &Reply) -> String {
     assert_eq!((reply.status.as_u16(), &*problem(reply)), (422, "invalid-plugin"), "{:#}", reply.body);
     assert!(says(&reply.body["detail"]), "{:#}", reply.body);
-    let cause = cause(&reply.body["failure"]);
-    let message = reply.body["failure"]["message"].as_str().unwrap_or_default();
+    words(&reply.body["failure"])
+}
+
+/// The cause of a failed check, and the first words of what it says.
+fn words(failure: &Value) -> String {
+    let cause = cause(failure);
+    let message = failure["message"].as_str().unwrap_or_default();
     format!("{cause}: {} …", message.split_whitespace().take(WORDS).collect::<Vec<_>>().join(" "))
 }
 

@@ -29,8 +29,8 @@ pub struct Figures {
     pub seed: u64,
     /// From its first case to its last.
     pub took: Duration,
-    /// By kind.
-    pub(crate) fates: BTreeMap<Kind, Fate>,
+    /// By kind, and whether the plugins were large.
+    pub(crate) fates: BTreeMap<(Kind, bool), Fate>,
     /// Tasks by how they ended: `succeeded`, or their cause.
     pub tasks: BTreeMap<String, u64>,
     /// Refusals by their cause and the first words of what they say.
@@ -57,10 +57,11 @@ impl fmt::Display for Figures {
         let total = self.total();
         let Self { seed, took, fates, tasks, refusals, seen } = self;
         writeln!(f, "{} cases from seed {seed} in {:.0} s", total.made, took.as_secs_f64())?;
-        writeln!(f, "{:30} {:>6} {:>8} {:>13} {:>6} {:>10}", "", "made", "refused", "misdescribed", "ran", "succeeded")?;
-        for (name, fate) in fates.iter().map(|(kind, fate)| (kind.name(), fate)).chain([("all", &total)]) {
+        writeln!(f, "{:34} {:>6} {:>8} {:>13} {:>6} {:>10}", "", "made", "refused", "misdescribed", "ran", "succeeded")?;
+        let named = |(kind, large): (Kind, bool)| format!("{}{}", if large { "large " } else { "" }, kind.name());
+        for (name, fate) in fates.iter().map(|(kind, fate)| (named(*kind), fate)).chain([("all".to_owned(), &total)]) {
             let Fate { made, refused, misdescribed, ran, succeeded } = fate;
-            writeln!(f, "{name:30} {made:6} {refused:8} {misdescribed:13} {ran:6} {succeeded:10}")?;
+            writeln!(f, "{name:34} {made:6} {refused:8} {misdescribed:13} {ran:6} {succeeded:10}")?;
         }
         writeln!(f, "tasks:")?;
         for (end, count) in tasks {

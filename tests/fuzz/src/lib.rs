@@ -2,6 +2,7 @@
 //!
 //! A case is a binary and a definition that runs it, both made from one number: a campaign with the seed `S` has the cases `S`,
 //! `S + 1`, …, so `--seed C --seeds 1` repeats one case alone. Several are at work at once; what a case is does not depend on that.
+//! Mutations of large plugins, which are compiled in the background, have numbers of their own, from 2⁶³ on.
 //!
 //! What holds of every case, and of the server meanwhile and afterwards, is asserted where it is looked at: [`mod@case`] has the
 //! answers and the outcomes, [`mod@watch`] the process. A case that breaks something is kept in `target/fuzz`.
@@ -39,6 +40,8 @@ pub struct Campaign {
     pub cases: u64,
     /// How long it begins new ones.
     pub time: Duration,
+    /// Whether plugins that take seconds to compile are mutated, too, one at a time beside the others.
+    pub large: bool,
 }
 
 /// Runs a campaign on a server of its own.
@@ -46,7 +49,7 @@ pub struct Campaign {
 /// # Panics
 /// Where something that must hold does not. Says with which case, and how to repeat it.
 pub async fn run(campaign: Campaign) -> Figures {
-    let Campaign { seed, cases, time } = campaign;
+    let Campaign { seed, cases, time, large } = campaign;
     let folder = tempfile::tempdir().expect("a temporary directory");
     let (data, compiled) = (folder.path().join("data"), folder.path().join("compiled"));
     let compiled_dir = compiled.to_str().expect("UTF-8");
@@ -58,9 +61,12 @@ pub async fn run(campaign: Campaign) -> Figures {
     let figures = Arc::new(Mutex::new(Figures::default()));
     let watch = Watch::begin(server.process(), api.clone());
 
-    let (started, next) = (Instant::now(), Arc::new(AtomicU64::new(0)));
-    let lanes = (0..LANES).map(|_| {
-        let (api, makers, figures, next) = (api.clone(), Arc::clone(&makers), Arc::clone(&figures), Arc::clone(&next));
+    let started = Instant::now();
+    let (next, next_large) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let ordinary = (0..LANES).map(|_| (seed, &next));
+    let beside = (large && makers.has_large()).then_some((seed | case::LARGE, &next_large));
+    let lanes = ordinary.chain(beside).map(|(seed, next)| {
+        let (api, makers, figures, next) = (api.clone(), Arc::clone(&makers), Arc::clone(&figures), Arc::clone(next));
         tokio::spawn(async move {
             while started.elapsed() < time {
                 let number = next.fetch_add(1, Ordering::Relaxed);

@@ -9,7 +9,7 @@ const USAGE: &str = "usage: bulkhead-fuzz [--seed N] [--seeds N] [--seconds N]
 
   --seed N      the case of seed N, or the first of several; a fresh one where nothing is said
   --seeds N     so many cases
-  --seconds N   cases for so long (60 where nothing is said)";
+  --seconds N   cases for so long (60 where nothing is said), and beside them mutations of large plugins";
 
 fn main() -> ExitCode {
     let (mut seed, mut seeds, mut seconds) = (None, None, None);
@@ -28,8 +28,9 @@ fn main() -> ExitCode {
         *slot = value;
     }
     let campaign = Campaign {
-        seed: seed.unwrap_or_else(rand::random),
+        seed: seed.unwrap_or_else(|| rand::random_range(0..1 << 32)),
         cases: seeds.unwrap_or(u64::MAX),
+        large: seeds.is_none(),
         time: Duration::from_secs(seconds.unwrap_or(if seeds.is_some() { u64::from(u32::MAX) } else { 60 })),
     };
     eprintln!("the first case has the seed {}", campaign.seed);

@@ -1,6 +1,9 @@
 /** Greets everybody in a list, a task each. */
 import * as bulkhead from './bulkhead.js';
 
+/** @typedef {{ names: string[], greeting?: string }} Config */
+/** @typedef {{ name: string }} Guest */
+
 export const { describe, plan, run } = bulkhead.plugin({
   name: '{{name}}',
   version: '0.1.0',
@@ -15,10 +18,15 @@ export const { describe, plan, run } = bulkhead.plugin({
     },
   },
 
+  /** @param {bulkhead.Step<Config>} step */
   plan({ config }) {
     bulkhead.spawn(config.names.map((name) => ({ key: name, input: { name } })));
   },
 
+  /**
+   * @param {bulkhead.Step<Config>} step
+   * @param {bulkhead.Task<Guest>} task
+   */
   run({ config }, { input: { name } }) {
     if (!name) throw new bulkhead.Failure('nobody is there to be greeted');
     console.info('greeting', { who: name });

@@ -9,6 +9,8 @@ log = logging.getLogger("greet")
 
 
 class Greet:
+    """The plugin."""
+
     name = "{{name}}"
     version = "0.1.0"
     summary = "Greets everybody in a list"
@@ -23,9 +25,11 @@ class Greet:
     }
 
     def plan(self, step: Step) -> None:
+        """Make a task of each name."""
         bulkhead.spawn((name, {"name": name}) for name in step.config["names"])
 
-    def run(self, step: Step, task: Task) -> dict:
+    def run(self, step: Step, task: Task) -> dict[str, str]:
+        """Greet one."""
         name = task.input["name"]
         if not name:
             raise Failure("nobody is there to be greeted")

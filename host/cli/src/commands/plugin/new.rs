@@ -129,7 +129,7 @@ const TYPESCRIPT: Template = Template {
         ("Makefile", template!("typescript/Makefile")),
         ("main.ts", template!("typescript/main.ts")),
         ("tsconfig.json", template!("typescript/tsconfig.json")),
-        ("console.d.ts", example!("typescript/console.d.ts")),
+        ("console.d.ts", example!("javascript/console.d.ts")),
         ("bulkhead.js", example!("javascript/bulkhead.js")),
         ("bulkhead.d.ts", example!("javascript/bulkhead.d.ts")),
         ("package-lock.json", example!("typescript/package-lock.json")),
@@ -151,6 +151,8 @@ const GO: Template = Template {
         ("go.mod", template!("go/go.mod")),
         ("bulkhead/abi.go", example!("go/bulkhead/abi.go")),
         ("bulkhead/bulkhead.go", example!("go/bulkhead/bulkhead.go")),
+        ("bulkhead/host_other.go", example!("go/bulkhead/host_other.go")),
+        ("bulkhead/host_wasip1.go", example!("go/bulkhead/host_wasip1.go")),
         ("bulkhead/log.go", example!("go/bulkhead/log.go")),
     ],
 };
@@ -168,6 +170,7 @@ const C: Template = Template {
         ("main.c", template!("c/main.c")),
         ("bulkhead.c", example!("c/bulkhead.c")),
         ("bulkhead.h", example!("c/bulkhead.h")),
+        ("json.c", example!("c/json.c")),
     ],
 };
 
@@ -198,6 +201,8 @@ const ASSEMBLYSCRIPT: Template = Template {
         ("Makefile", template!("assemblyscript/Makefile")),
         ("assembly/index.ts", template!("assemblyscript/assembly/index.ts")),
         ("assembly/bulkhead.ts", example!("assemblyscript/assembly/bulkhead.ts")),
+        ("assembly/host.ts", example!("assemblyscript/assembly/host.ts")),
+        ("assembly/text.ts", example!("assemblyscript/assembly/text.ts")),
         ("asconfig.json", example!("assemblyscript/asconfig.json")),
         ("package-lock.json", example!("assemblyscript/package-lock.json")),
         (".npmrc", example!("assemblyscript/.npmrc")),

@@ -1,2 +1,0 @@
-/** The log, as the SDK sets it up: an object as the last argument holds the line's fields. */
-declare const console: Record<'debug' | 'log' | 'info' | 'warn' | 'error', (message: string, fields?: object) => void>;
