@@ -30,6 +30,7 @@ fn main() -> ExitCode {
     if let Command::CompilePlugin { order } = &command {
         return compile(order);
     }
+    give_large_buffers_back();
     // Fails only where it was done already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let output = Output::new(global.color, global.json, global.quiet);
@@ -50,6 +51,20 @@ fn main() -> ExitCode {
             code
         }
     })
+}
+
+/// Has buffers of a megabyte and more mapped by themselves, and so given back when they are freed. glibc raises that bound by itself to
+/// what was freed last, up to 32 MiB, and keeps what is below it: a server that took a few plugins of 20 MB went on with 90 MB of nothing.
+fn give_large_buffers_back() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    {
+        const LARGE: i32 = 1 << 20;
+        #[expect(unsafe_code, reason = "there is no other way to tell the allocator")]
+        // SAFETY: no other thread runs yet, and the parameter and its range are those of mallopt(3).
+        unsafe {
+            libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE);
+        }
+    }
 }
 
 /// What a host starts this program for once more: see [`bulkhead_sandbox::compile_apart`].

@@ -44,9 +44,8 @@ pub(crate) struct Compiler(Arc<Shared>);
 struct Shared {
     /// For loading, and for compiling in place.
     threads: ThreadPool,
+    /// For looking and compiling: the processes that may be at work at once.
     turns: Semaphore,
-    /// Those for looking at what is uploaded, which waits for no compilation.
-    looks: Semaphore,
     cache: Option<Cache>,
     nice: i32,
     /// Threads of one compilation.
@@ -78,9 +77,9 @@ impl Compiler {
             Compiling::Here => None,
             Compiling::Apart { program, arguments } => Some(Program::new(program, arguments)),
         };
-        let (turns, looks) = (Semaphore::new(at_once), Semaphore::new(at_once));
+        let turns = Semaphore::new(at_once);
         let (each, memory) = (count / at_once, config.compile_memory);
-        Ok(Self(Arc::new(Shared { threads, turns, looks, cache, nice, each, memory, program })))
+        Ok(Self(Arc::new(Shared { threads, turns, cache, nice, each, memory, program })))
     }
 
     /// Looks at what was uploaded: what it is, and whether it can become a component.
@@ -89,7 +88,7 @@ impl Compiler {
         let Some(program) = &shared.program else {
             return shared.work(move |_| Findings::of(&bytes).map_err(|error| unfit(&error))).await;
         };
-        let _turn = shared.looks.acquire().await.map_err(|_| stopped())?;
+        let _turn = shared.turns.acquire().await.map_err(|_| stopped())?;
         program.look(shared.nice, shared.memory, bytes, LOOK_TIMEOUT).await
     }
 
