@@ -21,7 +21,7 @@ fn a_plugin_that_takes_too_much_memory_to_compile_is_refused_with_the_bound() {
 
 /// The process that compiles, which waits for a component of so many bytes.
 fn compiler(length: u64) -> std::process::Child {
-    let mut command = bulkhead(&["compile-plugin", "0", "524288", "1", "0", "4294967296"]);
+    let mut command = bulkhead(&["compile-plugin", "compile", "0", "524288", "1", "0", "4294967296"]);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("the binary starts");
     child.stdin.as_mut().expect("a pipe").write_all(&length.to_le_bytes()).expect("it reads");
