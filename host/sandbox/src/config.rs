@@ -21,7 +21,7 @@ pub struct SandboxConfig {
     pub cache: Option<PathBuf>,
     /// Bytes of compiled code that are kept there; beyond that the least recently used goes.
     pub cache_bytes: u64,
-    /// Where components are compiled.
+    /// Where what is uploaded is read and compiled.
     pub compiling: Compiling,
     /// Threads that all compilations together use; as many as there are for guests where absent.
     pub compile_threads: Option<NonZeroUsize>,
@@ -61,7 +61,7 @@ impl SandboxConfig {
     }
 }
 
-/// Where components are compiled.
+/// Where what is uploaded is read and compiled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Compiling {
     /// In this process, which keeps some of the memory that it took.

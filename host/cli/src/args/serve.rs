@@ -35,10 +35,10 @@ pub(crate) struct WorkerArgs {
     /// else may write there. [default: in the data directory]
     #[arg(long, env = "BULKHEAD_COMPILED_DIR", value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) compiled_dir: Option<PathBuf>,
-    /// Threads that compile plugins, each plugin in a process of its own. [default: one per processor]
+    /// Threads that read and compile plugins, each plugin in a process of its own. [default: one per processor]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1_024))]
     pub(crate) compile_threads: Option<u16>,
-    /// Memory that compiling one plugin may take; one that needs more is refused.
+    /// Memory that reading or compiling one plugin may take; one that needs more is refused.
     #[arg(long, value_name = "SIZE", default_value = "4GiB", value_parser = parse_size)]
     pub(crate) compile_memory: u64,
     #[command(flatten)]

@@ -113,7 +113,7 @@ impl CompileOrder {
     }
 }
 
-/// The program that compiles, with the arguments that come before an order's.
+/// The program that reads and compiles, with the arguments that come before an order's.
 pub(super) struct Program {
     path: PathBuf,
     arguments: Vec<OsString>,
@@ -127,13 +127,13 @@ impl Program {
     /// Has somebody look at what was uploaded.
     pub(super) async fn look(&self, nice: i32, memory: u64, bytes: Bytes, timeout: Duration) -> Result<Findings, Failure> {
         let order = CompileOrder { work: Work::Look, threads: 1, nice, memory };
-        let findings = self.compile(&order, bytes, timeout, None).await?;
+        let findings = self.run(&order, bytes, timeout, None).await?;
         serde_json::from_slice(&findings)
             .map_err(|error| Failure::new(Cause::HostFault, format!("what the compiler's process found can't be read: {error}")))
     }
 
-    /// Has what was uploaded compiled.
-    pub(super) async fn compile(
+    /// Has done what an order says.
+    pub(super) async fn run(
         &self,
         order: &CompileOrder,
         bytes: Bytes,

@@ -130,7 +130,7 @@ impl Shared {
         let code = match &self.program {
             Some(program) => {
                 let order = CompileOrder { work: Work::Compile(key), threads: self.each, nice: self.nice, memory: self.memory };
-                program.compile(&order, bytes, COMPILE_TIMEOUT, told).await?
+                program.run(&order, bytes, COMPILE_TIMEOUT, told).await?
             }
             None => {
                 let engine = engine.clone();
